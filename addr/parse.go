@@ -1,0 +1,136 @@
+package addr
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/gocty"
+)
+
+// ParseError says why a text is no address.
+type ParseError struct {
+	Text string // the text that was to be an address
+	Why  string // a sentence
+}
+
+func (e *ParseError) Error() string {
+	return fmt.Sprintf("%q is no address: %s", e.Text, e.Why)
+}
+
+// ParseResource reads the address of a resource instance. The error is a *ParseError.
+func ParseResource(s string) (Resource, error) {
+	r, err := parse(s)
+	if err != nil {
+		return Resource{}, err
+	}
+	if r.Kind() == "" {
+		return Resource{}, &ParseError{s, "it names a block; a resource is a volume, a gateway, or an instance, job or support of a block, such as fleet.train.instance[0]"}
+	}
+	return r, nil
+}
+
+// ParseInstance reads the address of a block or of one repetition of it.
+func ParseInstance(s string) (Instance, error) {
+	r, err := parse(s)
+	if err != nil {
+		return Instance{}, err
+	}
+	if r != r.Block.Self() {
+		return Instance{}, &ParseError{s, "it names a part of a block, not a block"}
+	}
+	return r.Block, nil
+}
+
+// ParseAny reads either: a resource instance, or a block, whose Kind is then "" unless the block is itself a resource.
+func ParseAny(s string) (Resource, error) { return parse(s) }
+
+// MustParse reads the address of a resource instance that is known to be right; it panics otherwise. For tests and constants.
+func MustParse(s string) Resource {
+	r, err := ParseResource(s)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func parse(s string) (Resource, error) {
+	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return Resource{}, &ParseError{s, diags[0].Detail}
+	}
+	steps := make([]step, 0, len(t))
+	for _, tr := range t {
+		switch tr := tr.(type) {
+		case hcl.TraverseRoot:
+			steps = append(steps, step{name: tr.Name})
+		case hcl.TraverseAttr:
+			steps = append(steps, step{name: tr.Name})
+		case hcl.TraverseIndex:
+			last := &steps[len(steps)-1]
+			if last.key.IsSet() {
+				return Resource{}, &ParseError{s, "two keys follow each other"}
+			}
+			k, err := keyOf(tr.Key)
+			if err != nil {
+				return Resource{}, &ParseError{s, err.Error()}
+			}
+			last.key = k
+		default:
+			return Resource{}, &ParseError{s, "a splat stands for many addresses; name one"}
+		}
+	}
+	return fromSteps(s, steps)
+}
+
+type step struct {
+	name string
+	key  Key
+}
+
+func keyOf(v cty.Value) (Key, error) {
+	switch {
+	case v.Type() == cty.String:
+		return String(v.AsString()), nil
+	case v.Type() == cty.Number:
+		var n int
+		if err := gocty.FromCtyValue(v, &n); err != nil || n < 0 {
+			return NoKey, fmt.Errorf("a number in brackets is a whole number from 0")
+		}
+		return Int(n), nil
+	}
+	return NoKey, fmt.Errorf("a key is a number or a quoted string")
+}
+
+func fromSteps(s string, steps []step) (Resource, error) {
+	mod := Root
+	for len(steps) >= 2 && steps[0].name == "module" {
+		if steps[0].key.IsSet() {
+			return Resource{}, &ParseError{s, `"module" takes a name first, as in module.eu["a"]`}
+		}
+		mod = mod.Child(steps[1].name, steps[1].key)
+		steps = steps[2:]
+	}
+	if len(steps) < 2 {
+		return Resource{}, &ParseError{s, "a type and a name are needed, as in fleet.train"}
+	}
+	if steps[0].key.IsSet() {
+		return Resource{}, &ParseError{s, "a key comes after the name, as in fleet.train[0]"}
+	}
+	r := Block{Module: mod, Type: steps[0].name, Name: steps[1].name}.Instance(steps[1].key).Self()
+	for i, st := range steps[2:] {
+		text, isText := st.key.text, st.key.kind == keyString
+		switch {
+		case st.name == "instance" && i == 0 && st.key.IsSet():
+			r.part, r.key = partInstance, st.key
+		case st.name == "job" && i == 0 && st.key.kind == keyInt:
+			r.part, r.key = partJob, st.key
+		case st.name == "support" && isText && text != "" && r.support == "":
+			r.support = text
+		default:
+			return Resource{}, &ParseError{s, fmt.Sprintf(`%q is no part of a block here; parts are instance[0], job[0] and support["name"]`, st.name+st.key.String())}
+		}
+	}
+	return r, nil
+}
