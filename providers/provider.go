@@ -1,0 +1,131 @@
+package providers
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// Protocol is the version of the contract that this program speaks.
+const Protocol = 1
+
+// Provider is one kind of infrastructure.
+type Provider interface {
+	// Describe says what the provider is. It does no I/O and its answer never changes within one program.
+	Describe(ctx context.Context) (Description, error)
+	// Open makes a handle for one configured use. It checks the settings, finds credentials, and asks for the account's
+	// identity. Errors are of kind auth, invalid or transient.
+	Open(ctx context.Context, config BackendConfig) (Backend, error)
+}
+
+// Description is what a provider says about itself. It is cached by the program's checksum, so validate starts nothing.
+type Description struct {
+	Name         string       `json:"name"`
+	Version      string       `json:"version"`
+	Protocol     int          `json:"protocol"`
+	Settings     []Setting    `json:"settings,omitempty"`
+	Kinds        []string     `json:"kinds"`
+	Capabilities Capabilities `json:"capabilities"`
+	Environment  []string     `json:"environment,omitempty"` // variables that it asks for, beside the base; a trailing * is a prefix
+}
+
+// Setting is one attribute of `settings` in a backend block.
+type Setting struct {
+	Name     string          `json:"name"`
+	Type     json.RawMessage `json:"type"` // cty's JSON: "string", ["list","string"]
+	Required bool            `json:"required,omitempty"`
+	Secret   bool            `json:"secret,omitempty"`      // never recorded
+	Env      string          `json:"environment,omitempty"` // the variable that it comes from when not written, or when the block is gone
+	Doc      string          `json:"doc"`
+}
+
+// Capabilities is what a provider can do; core asks for nothing else.
+type Capabilities struct {
+	Regions          []string      `json:"regions,omitempty"` // all there are, when they are few and fixed
+	MultiNode        bool          `json:"multi_node,omitempty"`
+	Spot             bool          `json:"spot,omitempty"`
+	Blocks           bool          `json:"blocks,omitempty"`
+	PlacementGroups  bool          `json:"placement_groups,omitempty"`
+	Reservations     bool          `json:"reservations,omitempty"`
+	Privileged       bool          `json:"privileged,omitempty"`
+	InstanceMounts   bool          `json:"instance_mounts,omitempty"`
+	ForceDetach      bool          `json:"force_detach,omitempty"`
+	PrivateGateways  bool          `json:"private_gateways,omitempty"`
+	ExistingMachines bool          `json:"existing_machines,omitempty"` // a requirement that nobody wrote constrains nothing
+	SharedNetwork    bool          `json:"shared_network,omitempty"`    // its instances share their ports, as on one machine
+	Processes        bool          `json:"processes,omitempty"`         // a job without an image can be a process
+	Containers       bool          `json:"containers,omitempty"`        // a job with an image can run
+	ConsistencyDelay time.Duration `json:"consistency_delay,omitempty"` // how long Find may miss what was just made
+}
+
+// BackendConfig is one configured use of a provider.
+type BackendConfig struct {
+	Name     string          `json:"name"` // of the backend block
+	Regions  []string        `json:"regions,omitempty"`
+	Runtime  string          `json:"runtime,omitempty"`
+	Settings json.RawMessage `json:"settings,omitempty"` // one object; secrets are in it but never recorded
+	Paths    Paths           `json:"-"`
+}
+
+// Paths are places on the host's machine that a provider may need.
+type Paths struct {
+	Home  string `json:"home"`  // DSTACK_HOME
+	Agent string `json:"agent"` // the program dstack-agent
+}
+
+// Backend is an open handle. The methods for kinds return nil where the provider does not have that kind. Rarer
+// abilities are the small interfaces below, found by a type assertion.
+type Backend interface {
+	// Identity is the account: an AWS account's number, a machine's id. It is recorded and must not change while
+	// resources are.
+	Identity() string
+	Instances() Resource[schema.Instance]
+	Volumes() Resource[schema.Volume]
+	Gateways() Resource[schema.Gateway]
+	Jobs() Resource[schema.Job]
+	Supports() Resource[schema.Support]
+	Close() error
+}
+
+// Offerer is a backend on which machines can be made.
+type Offerer interface {
+	// Offers lists for each of the requirements what could satisfy it; what does not fit may be left out or not, core
+	// filters again. An offer that fits several is yielded for each. yield is called from one goroutine at a time.
+	Offers(ctx context.Context, needs []schema.Requirements, yield func(need int, offer schema.Offer)) error
+}
+
+// Stopper is a backend whose jobs can be asked to stop outside of an apply.
+type Stopper interface {
+	// StopJob returns when the job has been asked. Stopping what has ended succeeds.
+	StopJob(ctx context.Context, job Object[schema.Job], needs []Need, abort bool) error
+}
+
+// LogReader is a backend that keeps its jobs' output.
+type LogReader interface {
+	// JobLogs calls yield for each piece of output in order, until the end or, with Follow, until the job has ended.
+	JobLogs(ctx context.Context, job Object[schema.Job], needs []Need, opts LogOptions, yield func(LogEntry) error) error
+}
+
+// LogOptions selects output.
+type LogOptions struct {
+	Follow bool
+	Offset int64     // continue after the entry whose Next this is
+	Since  time.Time // zero: from the start
+	Tail   int       // the last so many lines; 0: all
+}
+
+// LogEntry is one line of output, or a part of one that has not ended.
+type LogEntry struct {
+	Time   time.Time `json:"time"`
+	Stream string    `json:"stream"` // stdout, stderr, or agent for what the agent has to say
+	Text   []byte    `json:"text"`   // with its line end, if it has one
+	Next   int64     `json:"next"`   // offset to continue from
+}
+
+// Prober is a provider that can say whether it would work here, without side effects: used by init.
+type Prober interface {
+	Probe(ctx context.Context, w io.Writer) error
+}
