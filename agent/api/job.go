@@ -1,0 +1,201 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// JobSpec is what an agent is asked to run. Everything in it is resolved: the agent substitutes nothing but the defaults
+// that are named here.
+type JobSpec struct {
+	// ID names the job on its instance: 1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit.
+	ID string `json:"id"`
+	// Labels are kept with the job and given back; the agent reads none of them.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Argv is the program and its arguments. A name without a slash is looked up in the job's own PATH.
+	Argv []string `json:"argv"`
+	// Env are NAME=VALUE, a later one winning over an earlier one and over what the agent adds. The values are handed to
+	// the job through pipes: they are neither written to disk nor shown in process arguments.
+	Env []string `json:"env,omitempty"`
+	// WorkingDir is where the job starts; empty means a scratch folder of its own that is removed with the job.
+	WorkingDir string `json:"working_dir,omitempty"`
+	// User is whom the job runs as; nil means as the agent. Only an agent of root can be asked for another user.
+	User *User `json:"user,omitempty"`
+	// Mounts are folders and files of the machine that the job sees at other paths.
+	Mounts []Mount `json:"mounts,omitempty"`
+	// Blocks is the share of the machine's host blocks that the job holds while it lives.
+	Blocks HostBlocks `json:"blocks,omitzero"`
+	// GPUs is how many GPUs the job holds alone while it lives; -1 means all of the machine.
+	GPUs int `json:"gpus,omitempty"`
+	// CPULimit is how many cores the job may use; 0 means no limit. It holds where Info.Cgroup is not "none".
+	CPULimit float64 `json:"cpu_limit,omitempty"`
+	// MemoryLimit is how many bytes of memory the job may use; 0 means no limit. It holds where Info.Cgroup is not "none".
+	MemoryLimit int64 `json:"memory_limit_bytes,omitempty"`
+	// ShmSize is the size in bytes of a /dev/shm of the job's own; 0 leaves it the machine's. It holds where Info.Mounts is
+	// not "links".
+	ShmSize int64 `json:"shm_size_bytes,omitempty"`
+	// MaxDuration is how long the job may run before it is stopped; 0 means without end.
+	MaxDuration time.Duration `json:"max_duration_ns,omitempty"`
+	// StopGrace is how long a stopped job may take to end by itself; 0 means DefaultStopGrace.
+	StopGrace time.Duration `json:"stop_grace_ns,omitempty"`
+	// Port is where a service listens on 127.0.0.1; the job is ready when it answers. 0 means that the job is ready when
+	// it runs.
+	Port int `json:"port,omitempty"`
+	// Log bounds what is kept of the job's output.
+	Log LogLimits `json:"log,omitzero"`
+	// Extra is kept with the job and given back.
+	Extra json.RawMessage `json:"extra,omitempty"`
+}
+
+// DefaultStopGrace is how long a job may take to end after SIGINT when nothing else was said.
+const DefaultStopGrace = 10 * time.Second
+
+// Labels that the local provider puts on its jobs.
+const (
+	LabelLineage        = "lineage"
+	LabelAddress        = "address"
+	LabelAttempt        = "attempt"
+	LabelIdempotencyKey = "idempotency_key"
+)
+
+// User is a user of the machine by numbers.
+type User struct {
+	UID    uint32   `json:"uid"`
+	GID    uint32   `json:"gid"`
+	Groups []uint32 `json:"groups,omitempty"`
+}
+
+// Mount shows Source, a path of the machine, at Path in the job.
+type Mount struct {
+	Source string `json:"source"`
+	Path   string `json:"path"`
+	// Optional leaves the mount out when Source is not there.
+	Optional bool `json:"optional,omitempty"`
+	// Create makes a missing Source: its parents with mode 0755, the folder itself with 0777.
+	Create bool `json:"create,omitempty"`
+	// ReadOnly lets the job read only; it is refused where mounts are links.
+	ReadOnly bool `json:"read_only,omitempty"`
+}
+
+// HostBlocks is a share of a machine that is divided into equal parts.
+type HostBlocks struct {
+	// Need is how many blocks the job takes; 0 means all.
+	Need int `json:"need,omitempty"`
+	// Total is how many blocks the asker believes the machine to have; the agent refuses another number. 0 does not ask.
+	Total int `json:"total,omitempty"`
+}
+
+// LogLimits bounds what is kept of a job's output on disk. Zero values mean the defaults.
+type LogLimits struct {
+	// SegmentBytes is the size after which a new file is begun.
+	SegmentBytes int64 `json:"segment_bytes,omitempty"`
+	// TotalBytes is how much is kept; when there is more, the oldest files are dropped.
+	TotalBytes int64 `json:"total_bytes,omitempty"`
+}
+
+// Status is where a job stands in its life.
+type Status string
+
+// Statuses of a job. Pulling is for container runtimes; a process job goes from submitted to running.
+const (
+	StatusSubmitted   Status = "submitted"
+	StatusPulling     Status = "pulling"
+	StatusRunning     Status = "running"
+	StatusTerminating Status = "terminating"
+	StatusDone        Status = "done"
+	StatusFailed      Status = "failed"
+	StatusTerminated  Status = "terminated"
+	StatusAborted     Status = "aborted"
+)
+
+// Finished reports whether a job of this status has ended for good.
+func (s Status) Finished() bool {
+	switch s {
+	case StatusDone, StatusFailed, StatusTerminated, StatusAborted:
+		return true
+	}
+	return false
+}
+
+// Reason says why a job ended.
+type Reason string
+
+// Reasons for the end of a job; the last six are given by those who stop it.
+const (
+	ReasonDone                Reason = "done_by_runner"
+	ReasonExitedWithError     Reason = "container_exited_with_error"
+	ReasonPortsBindingFailed  Reason = "ports_binding_failed"
+	ReasonCreatingContainer   Reason = "creating_container_error"
+	ReasonExecutorError       Reason = "executor_error"
+	ReasonMaxDurationExceeded Reason = "max_duration_exceeded"
+	ReasonTerminatedByUser    Reason = "terminated_by_user"
+	ReasonTerminatedByServer  Reason = "terminated_by_server"
+	ReasonScaledDown          Reason = "scaled_down"
+	ReasonInactivityExceeded  Reason = "inactivity_duration_exceeded"
+	ReasonGatewayError        Reason = "gateway_error"
+	ReasonAbortedByUser       Reason = "aborted_by_user"
+)
+
+// Final returns the status in which a job ends for this reason; ok is false for a reason that is not known.
+func (r Reason) Final() (status Status, ok bool) {
+	switch r {
+	case ReasonDone:
+		return StatusDone, true
+	case ReasonExitedWithError, ReasonPortsBindingFailed, ReasonCreatingContainer, ReasonExecutorError, ReasonGatewayError:
+		return StatusFailed, true
+	case ReasonMaxDurationExceeded, ReasonTerminatedByUser, ReasonTerminatedByServer, ReasonScaledDown, ReasonInactivityExceeded:
+		return StatusTerminated, true
+	case ReasonAbortedByUser:
+		return StatusAborted, true
+	}
+	return "", false
+}
+
+// Job is what an agent knows of a job.
+type Job struct {
+	ID     string            `json:"id"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Status Status            `json:"status"`
+	// Reason and Message say why the job ended; for a job that failed Message has the last lines of its output.
+	Reason  Reason `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+	// ExitCode is nil until the job's program has ended, and when it never started; 128 and more are signals.
+	ExitCode    *int      `json:"exit_code,omitempty"`
+	SubmittedAt time.Time `json:"submitted_at"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	FinishedAt  time.Time `json:"finished_at,omitzero"`
+	// Ready is true while a job without a port runs, and while one with a port runs and its port answers.
+	Ready bool `json:"ready"`
+	// Port is the port of the specification.
+	Port int `json:"port,omitempty"`
+	// PID is the process that leads the job's session.
+	PID int `json:"pid,omitempty"`
+	// Blocks are the numbers of the host blocks that the job holds, GPUs the ids of its GPUs; both are empty when it has ended.
+	Blocks []int    `json:"blocks,omitempty"`
+	GPUs   []string `json:"gpus,omitempty"`
+	// Spec is what was asked for, with the names of the variables in Env but not their values.
+	Spec JobSpec `json:"spec"`
+}
+
+// JobList is every job that an agent knows, ordered by id.
+type JobList struct {
+	Jobs []Job `json:"jobs"`
+}
+
+// StopRequest asks for the end of a job.
+type StopRequest struct {
+	// Grace is how long the job may take; 0 means what its specification says.
+	Grace time.Duration `json:"grace_ns,omitempty"`
+	// Abort kills at once.
+	Abort bool `json:"abort,omitempty"`
+	// Reason is why; empty means terminated_by_user, or aborted_by_user with Abort.
+	Reason Reason `json:"reason,omitempty"`
+	// Message is kept with the job.
+	Message string `json:"message,omitempty"`
+}
+
+// ShutdownRequest asks the agent to end.
+type ShutdownRequest struct {
+	// Force aborts the jobs that have not ended.
+	Force bool `json:"force,omitempty"`
+}
