@@ -17,7 +17,7 @@ func Encode[T any](v T) cty.Value {
 func encodeStruct(o *Object, v reflect.Value) cty.Value {
 	out := make(map[string]cty.Value, len(o.Attrs))
 	for _, a := range o.Attrs {
-		out[a.Name] = encodeValue(a.Type, v.Field(a.index))
+		out[a.Name] = encodeValue(a.Type, v.FieldByIndex(a.index))
 	}
 	return cty.ObjectVal(out)
 }
@@ -110,7 +110,7 @@ func decodeStruct(o *Object, v cty.Value, into reflect.Value) error {
 		if !ty.HasAttribute(a.Name) {
 			continue
 		}
-		if err := decodeValue(v.GetAttr(a.Name), into.Field(a.index)); err != nil {
+		if err := decodeValue(v.GetAttr(a.Name), into.FieldByIndex(a.index)); err != nil {
 			return fmt.Errorf("%s: %w", a.Name, err)
 		}
 	}

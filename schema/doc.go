@@ -14,5 +14,6 @@
 // attribute is one line in one place.
 //
 // Flags: required; computed (the provider says it); placed (placement decides it); status (a fact that comes and goes,
-// never a difference); sensitive; block (written as a block).
+// never a difference); sensitive; block (written as a block); label (the block's label); ref (written as a reference);
+// env (environment variables); job (evaluated once for each job of a run).
 package schema

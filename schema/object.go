@@ -71,12 +71,16 @@ type Attribute struct {
 	Status    bool
 	Sensitive bool
 	Block     bool    // written as a nested block
+	Label     bool    // the label of a nested block
+	Ref       bool    // written as a reference to a block; kept as its address
+	Env       bool    // environment variables: a map, or a list of NAME=VALUE
+	PerJob    bool    // of a run: evaluated once for each job, so that node.rank and replica.index can be used
 	Many      bool    // Elem stands for each of a list
 	Elem      *Object // of a nested object or block
 	Grammar   string  // the name of its grammar in package value, "" for plain types
 	Type      cty.Type
 
-	index  int
+	index  []int
 	goType reflect.Type // of one element, pointers taken away
 }
 
@@ -110,14 +114,16 @@ func describe(t reflect.Type) *Object {
 	}
 	o := &Object{goType: t, byName: map[string]*Attribute{}}
 	types := map[string]cty.Type{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) {
+		if f.Anonymous {
+			continue
+		}
 		tag, ok := f.Tag.Lookup("name")
 		if !ok {
 			panic(fmt.Sprintf("schema: %s.%s has no name tag", t, f.Name))
 		}
 		a := describeField(f, tag)
-		a.index = i
+		a.index = f.Index
 		o.Attrs = append(o.Attrs, a)
 		o.byName[a.Name] = a
 		types[a.Name] = a.Type
@@ -134,6 +140,7 @@ func describeField(f reflect.StructField, tag string) *Attribute {
 		Name: words[0], Doc: f.Tag.Get("doc"), Rule: f.Tag.Get("rule"), Default: f.Tag.Get("default"),
 		Change: Change(f.Tag.Get("change")), Required: flag("required"), Computed: flag("computed"),
 		Placed: flag("placed"), Status: flag("status"), Sensitive: flag("sensitive"), Block: flag("block"),
+		Label: flag("label"), Ref: flag("ref"), Env: flag("env"), PerJob: flag("job"),
 	}
 	if a.Change == "" {
 		a.Change = Never
