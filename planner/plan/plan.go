@@ -1,0 +1,295 @@
+package plan
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/schema/value"
+)
+
+// FormatVersion is the version of the JSON. It grows by additions only within a major version.
+const FormatVersion = "1.0"
+
+// Plan is everything that a review and an apply need.
+type Plan struct {
+	FormatVersion string    `json:"format_version"`
+	DstackVersion string    `json:"dstack_version"`
+	ID            string    `json:"id"` // digest of all but created_at
+	CreatedAt     time.Time `json:"created_at"`
+
+	Lineage string `json:"lineage"`
+	Serial  uint64 `json:"serial"`
+	Head    string `json:"head"`  // of the state's chain when the plan was made
+	Store   string `json:"store"` // in words: "the folder .dstack/state"
+	Destroy bool   `json:"destroy,omitempty"`
+
+	Complete    bool               `json:"complete"` // false: something is deferred
+	Partial     bool               `json:"partial"`  // true: targeted
+	Summary     Summary            `json:"summary"`
+	Changes     []*Change          `json:"changes"`
+	Unchanged   int                `json:"unchanged"`
+	Drift       []*Drift           `json:"drift"`
+	NotChecked  []Note             `json:"not_checked,omitempty"`
+	Notes       []Note             `json:"notes,omitempty"` // what is a no-op and worth a word: a run that ended
+	Deferred    []Note             `json:"deferred,omitempty"`
+	Outputs     map[string]*Output `json:"outputs"`
+	Cost        Cost               `json:"cost"`
+	Policies    []Policy           `json:"policies"`
+	Diagnostics diag.List          `json:"diagnostics"`
+
+	// What apply needs beside the changes.
+	Steps     []Step              `json:"steps"`
+	Groups    []Group             `json:"groups,omitempty"`
+	Sources   []Source            `json:"sources,omitempty"`
+	Variables map[string]Input    `json:"variables,omitempty"`
+	Secrets   map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
+	Backends  map[string]Backend  `json:"backends,omitempty"`
+	Revisions map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes
+}
+
+// Summary counts declared things, a replace once; support objects have a count of their own.
+type Summary struct {
+	Create  int `json:"create"`
+	Update  int `json:"update"`
+	Replace int `json:"replace"`
+	Destroy int `json:"destroy"`
+	Adopt   int `json:"adopt"`
+	Move    int `json:"move"`
+	Import  int `json:"import"`
+	Forget  int `json:"forget"`
+	Support int `json:"support"`
+}
+
+// Changes is the sum of what is declared and changes.
+func (s Summary) Changes() int {
+	return s.Create + s.Update + s.Replace + s.Destroy + s.Adopt + s.Move + s.Import + s.Forget
+}
+
+// Action is what happens to one resource instance, as Terraform's lists have it.
+type Action string
+
+// Actions.
+const (
+	NoOp             Action = "no-op"
+	Create           Action = "create"
+	Update           Action = "update"
+	Delete           Action = "delete"
+	DeleteThenCreate Action = "delete,create"
+	CreateThenDelete Action = "create,delete"
+	Forget           Action = "forget"
+)
+
+// IsReplace tells whether the old one goes and a new one comes.
+func (a Action) IsReplace() bool { return a == DeleteThenCreate || a == CreateThenDelete }
+
+// MarshalJSON writes the list form: ["delete", "create"].
+func (a Action) MarshalJSON() ([]byte, error) { return json.Marshal(splitAction(a)) }
+
+// UnmarshalJSON reads the list form.
+func (a *Action) UnmarshalJSON(b []byte) error {
+	var parts []string
+	if err := json.Unmarshal(b, &parts); err != nil {
+		return err
+	}
+	*a = joinAction(parts)
+	return nil
+}
+
+// Change is what happens to one resource instance.
+type Change struct {
+	Address         string            `json:"address"`
+	PreviousAddress string            `json:"previous_address,omitempty"`
+	Deposed         string            `json:"deposed,omitempty"` // the key of an old object that waits for its end
+	Kind            string            `json:"kind"`
+	Backend         string            `json:"backend,omitempty"`
+	Action          Action            `json:"actions"`
+	Reason          string            `json:"reason"` // a clause: "new block, main.dstack.hcl:52"
+	Cause           []Cause           `json:"cause,omitempty"`
+	Declared        string            `json:"declared,omitempty"` // main.dstack.hcl:52
+	Before          json.RawMessage   `json:"before,omitempty"`
+	After           json.RawMessage   `json:"after,omitempty"` // what is known
+	AfterUnknown    []string          `json:"after_unknown,omitempty"`
+	Sensitive       []string          `json:"sensitive,omitempty"`
+	Digests         map[string]string `json:"digests,omitempty"` // of the sensitive leaves after
+	Diff            []AttrDiff        `json:"diff,omitempty"`
+	UnchangedAttrs  int               `json:"unchanged_attributes,omitempty"`
+	ReplacePaths    []string          `json:"replace_paths,omitempty"`
+	RecordOnly      bool              `json:"record_only,omitempty"` // an update without a call
+	Offer           *schema.Offer     `json:"offer,omitempty"`
+	Zone            string            `json:"zone,omitempty"`
+	Group           string            `json:"group,omitempty"`
+	Candidates      []Candidate       `json:"candidates,omitempty"` // shown; the first is Offer
+	LeftOut         []LeftOut         `json:"left_out,omitempty"`   // cheaper offers that were not taken
+	Placement       *Placement        `json:"placement,omitempty"`
+	InFlight        *InFlight         `json:"in_flight,omitempty"`
+	DataAtRisk      string            `json:"data_at_risk,omitempty"` // "500GB of data"
+	Cost            *CostLine         `json:"cost,omitempty"`
+	Attempt         int               `json:"attempt,omitempty"`
+	Tainted         bool              `json:"tainted,omitempty"`
+	Needs           []string          `json:"needs,omitempty"`           // addresses that it stands on after the apply
+	Evaluate        bool              `json:"evaluate,omitempty"`        // apply evaluates the block again for the unknown and secret leaves
+	IdempotencyKey  string            `json:"idempotency_key,omitempty"` // of an intent that is taken up
+}
+
+// AttrDiff is one attribute that differs, by path. Values are JSON; nil stands for absent.
+type AttrDiff struct {
+	Path      string          `json:"path"`
+	Before    json.RawMessage `json:"before,omitempty"`
+	After     json.RawMessage `json:"after,omitempty"`
+	Unknown   bool            `json:"unknown,omitempty"` // known after apply
+	Sensitive bool            `json:"sensitive,omitempty"`
+	Forces    bool            `json:"forces_replacement,omitempty"`
+	Why       string          `json:"why,omitempty"` // the provider's sentence
+}
+
+// Cause is where a changed attribute comes from.
+type Cause struct {
+	Attribute string `json:"attribute,omitempty"`
+	Place     string `json:"place,omitempty"` // file:line
+	From      string `json:"from,omitempty"`  // var.gpu, drift, default, provider
+}
+
+// Placement says where a job runs.
+type Placement struct {
+	Instance string `json:"instance"`
+	Blocks   int    `json:"blocks"`
+	Of       int    `json:"of"`
+}
+
+// InFlight is an operation that was cut off.
+type InFlight struct {
+	Since time.Time `json:"since"`
+	By    string    `json:"by"`
+	ID    string    `json:"id,omitempty"` // of what was found
+	Found bool      `json:"found"`
+}
+
+// LeftOut is an offer that was not taken, with the reason.
+type LeftOut struct {
+	Offer schema.Offer `json:"offer"`
+	Why   string       `json:"why"`
+}
+
+// Group is resource instances that share backend, region or zone, with the alternatives for the whole of it.
+type Group struct {
+	ID         string      `json:"id"`
+	Members    []string    `json:"members"`         // addresses of the instances that are made
+	Fixed      bool        `json:"fixed,omitempty"` // some of it exists, which confines it
+	Candidates []Candidate `json:"candidates"`      // the first is planned, five at most
+}
+
+// Candidate is one alternative for a whole group.
+type Candidate struct {
+	Offer schema.Offer `json:"offer"`
+	Zone  string       `json:"zone,omitempty"`
+	// Values are the planned values of what differs from the plan's own: instances, and volumes that take their zone.
+	Values map[string]json.RawMessage `json:"values,omitempty"`
+	// Supports are support objects of this candidate: steps of the plan that only it needs.
+	Supports []string `json:"supports,omitempty"`
+}
+
+// Op is what a step does.
+type Op string
+
+// Operations of steps.
+const (
+	OpCreate Op = "create"
+	OpUpdate Op = "update"
+	OpDelete Op = "delete"
+	OpRecord Op = "record" // writes the state only
+	OpForget Op = "forget" // takes it out of the state only
+	OpDepose Op = "depose" // records the old object as deposed
+)
+
+// Step is one thing that apply does. Steps are in an order in which they could be done one by one.
+type Step struct {
+	Address string `json:"address"`
+	Deposed string `json:"deposed,omitempty"` // the object that a delete means
+	Op      Op     `json:"op"`
+	Needs   []int  `json:"needs,omitempty"` // indices of steps that come before
+}
+
+// Drift is what differs between the record and what the provider reports.
+type Drift struct {
+	Address string     `json:"address"`
+	Kind    string     `json:"kind"`
+	Gone    bool       `json:"gone,omitempty"`
+	Diff    []AttrDiff `json:"diff,omitempty"`
+	Class   string     `json:"class"` // conflict, feeds, informational
+}
+
+// Note is a sentence about one address.
+type Note struct {
+	Address string `json:"address,omitempty"`
+	Text    string `json:"text"`
+}
+
+// Output is one output before and after.
+type Output struct {
+	Action    Action          `json:"actions"`
+	Before    json.RawMessage `json:"before,omitempty"`
+	After     json.RawMessage `json:"after,omitempty"`
+	Unknown   bool            `json:"after_unknown,omitempty"`
+	Sensitive bool            `json:"sensitive,omitempty"`
+}
+
+// Policy is the result of one policy.
+type Policy struct {
+	Name    string `json:"name"`
+	Result  string `json:"result"`
+	Message string `json:"message,omitempty"`
+}
+
+// Source is one file of the configuration.
+type Source struct {
+	Path   string `json:"path"` // relative to the configuration's folder
+	Text   string `json:"text"`
+	Digest string `json:"digest"`
+}
+
+// Input is the value of a variable that is not sensitive.
+type Input struct {
+	Value json.RawMessage `json:"value"`
+	Type  json.RawMessage `json:"type"`
+}
+
+// Backend is a backend that the plan uses.
+type Backend struct {
+	Provider string          `json:"provider"`
+	Version  string          `json:"version"`
+	Identity string          `json:"identity"`
+	Config   json.RawMessage `json:"config,omitempty"` // without secrets
+	Declared string          `json:"declared,omitempty"`
+}
+
+// Revision is what a resource's record said when the plan was made. 0 means that it must not exist.
+type Revision struct {
+	Revision  uint64 `json:"revision"`
+	Occupancy uint64 `json:"occupancy,omitempty"` // 0: does not matter
+}
+
+// Cost is what the plan does to the bill.
+type Cost struct {
+	Before     Amount     `json:"before"`
+	After      Amount     `json:"after"`
+	Difference Amount     `json:"difference"`
+	Lines      []CostLine `json:"lines,omitempty"` // by block
+}
+
+// Amount is a price. Unknown counts the prices that are not in it.
+type Amount struct {
+	Hourly    value.Money `json:"hourly"`
+	HourlyMax value.Money `json:"hourly_max"` // the highest that the candidates allow
+	Monthly   value.Money `json:"monthly"`
+	Unknown   int         `json:"unknown,omitempty"`
+}
+
+// CostLine is the cost of one block or change.
+type CostLine struct {
+	Address string `json:"address"`
+	Count   int    `json:"count,omitempty"`
+	Before  Amount `json:"before"`
+	After   Amount `json:"after"`
+}
