@@ -123,11 +123,11 @@ type Profile struct {
 	InstanceTypes     []string             `name:"instance_types" doc:"Types that may be used, exactly as the backend writes them."`
 	Reservation       string               `name:"reservation" doc:"The capacity reservation to take instances from."`
 	SpotPolicy        value.SpotPolicy     `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto for whichever is cheaper."`
-	Retry             value.RetryPolicy    `name:"retry" default:"false" doc:"Whether, after what and for how long to try again."`
+	Retry             value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
 	MaxDuration       value.OffDuration    `name:"max_duration" doc:"How long a run may last: 6h for a dev environment, 72h for a task and no limit for a service unless set."`
 	StopDuration      value.OffDuration    `name:"stop_duration" default:"5m" doc:"How long a whole stop may take before volumes are detached by force."`
 	StopGrace         value.Duration       `name:"stop_grace" default:"10s" doc:"How long a job may take to end after SIGINT."`
-	MaxPrice          value.Money          `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
+	MaxPrice          value.Price          `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
 	CreationPolicy    value.CreationPolicy `name:"creation_policy" default:"reuse-or-create" doc:"reuse forbids to make an instance for a run."`
 	IdleDuration      value.IdleDuration   `name:"idle_duration" doc:"How long an instance is kept without a job: 5m where a run made it, 3d in a fleet unless set."`
 }
@@ -146,8 +146,8 @@ type Fleet struct {
 	InstanceTypes     []string           `name:"instance_types" doc:"Types that may be used."`
 	Reservation       string             `name:"reservation" doc:"The capacity reservation to take instances from."`
 	SpotPolicy        value.SpotPolicy   `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto."`
-	MaxPrice          value.Money        `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
-	Retry             value.RetryPolicy  `name:"retry" default:"false" doc:"Whether, after what and for how long a creation is tried again."`
+	MaxPrice          value.Price        `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
+	Retry             value.RetryPolicy  `name:"retry" default:"off" doc:"Whether, after what and for how long a creation is tried again."`
 	IdleDuration      value.IdleDuration `name:"idle_duration" default:"3d" doc:"How long an instance above the lower end of nodes is kept without a job."`
 	Env               map[string]string  `name:"env,env" rule:"SSH fleets only" doc:"Variables for the agent and every job."`
 	Runtime           string             `name:"runtime" default:"auto" rule:"auto, docker or process" doc:"How jobs run on its instances."`
@@ -222,11 +222,11 @@ type Run struct {
 	InstanceTypes     []string             `name:"instance_types" doc:"Types that may be used."`
 	Reservation       string               `name:"reservation" doc:"The capacity reservation to take instances from."`
 	SpotPolicy        value.SpotPolicy     `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto."`
-	Retry             value.RetryPolicy    `name:"retry" default:"false" doc:"Whether, after what and for how long to try again."`
+	Retry             value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
 	MaxDuration       value.OffDuration    `name:"max_duration" doc:"How long it may last."`
 	StopDuration      value.OffDuration    `name:"stop_duration" default:"5m" doc:"How long a whole stop may take before volumes are detached by force."`
 	StopGrace         value.Duration       `name:"stop_grace" default:"10s" doc:"How long a job may take to end after SIGINT."`
-	MaxPrice          value.Money          `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
+	MaxPrice          value.Price          `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
 	CreationPolicy    value.CreationPolicy `name:"creation_policy" default:"reuse-or-create" doc:"reuse forbids to make an instance for it."`
 	IdleDuration      value.IdleDuration   `name:"idle_duration" default:"5m" doc:"How long an instance that it brought is kept without a job."`
 }

@@ -203,8 +203,8 @@ func (c conformer) environment(v cty.Value, path cty.Path) (cty.Value, error) {
 		for it := v.ElementIterator(); it.Next(); {
 			k, e := it.Element()
 			at := append(slices.Clip(path), cty.IndexStep{Key: k})
-			if err := value.CheckEnvName(k.AsString()); err != nil {
-				return cty.NilVal, textError(err, at)
+			if err := checkEnvName(k.AsString(), at); err != nil {
+				return cty.NilVal, err
 			}
 			e, marks := e.Unmark()
 			if e.IsNull() {
@@ -247,8 +247,8 @@ func (c conformer) environmentItem(e cty.Value, at cty.Path, out map[string]cty.
 			Detail: "Each element is a known text NAME=value or NAME. For values that are known only later write a map."}
 	}
 	name, text, given := strings.Cut(e.AsString(), "=")
-	if err := value.CheckEnvName(name); err != nil {
-		return textError(err, at)
+	if err := checkEnvName(name, at); err != nil {
+		return err
 	}
 	if _, twice := out[name]; twice {
 		return &ConformError{Path: at, Offset: -1, Summary: "A variable is set twice", Detail: fmt.Sprintf("%s stands in the list more than once; keep one.", name)}
@@ -266,6 +266,17 @@ func (c conformer) environmentItem(e cty.Value, at cty.Path, out map[string]cty.
 		return nil
 	}
 	out[name] = cty.StringVal(text).WithMarks(marks)
+	return nil
+}
+
+// checkEnvName applies the name's half of the environment grammar.
+func checkEnvName(name string, at cty.Path) error {
+	if _, err := value.EnvOf(name + "="); err != nil {
+		if ve, ok := errors.AsType[*value.Error](err); ok {
+			return &ConformError{Path: at, Summary: ve.Summary, Detail: ve.Detail, Offset: ve.Offset, Length: ve.Length}
+		}
+		return textError(err, at)
+	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ type Instance struct {
 	AvailabilityZones []string           `name:"availability_zones" change:"constraint" doc:"Zones that it may be in."`
 	InstanceTypes     []string           `name:"instance_types" change:"constraint" doc:"Types that it may be of."`
 	SpotPolicy        value.SpotPolicy   `name:"spot_policy" change:"constraint" doc:"Whether it may, must or must not be a spot instance."`
-	MaxPrice          value.Money        `name:"max_price" change:"constraint" doc:"The most that it may cost, in dollars an hour."`
+	MaxPrice          value.Price        `name:"max_price" change:"constraint" doc:"The most that it may cost, in dollars an hour."`
 	Reservation       string             `name:"reservation" change:"constraint" doc:"The capacity reservation that it is taken from."`
 	Placement         value.Placement    `name:"placement" change:"replace" doc:"Whether it must stand close to the others of its fleet."`
 	Blocks            value.Blocks       `name:"blocks" change:"provider" doc:"Into how many shares its GPUs, CPUs and memory are divided."`
@@ -47,17 +47,17 @@ type Instance struct {
 	NetworkMode       string             `name:"network_mode" change:"update" doc:"bridge forces Docker's bridge network on every job."`
 	Host              *Host              `name:"host" change:"provider" doc:"How a host that already exists is reached (SSH fleets)."`
 
-	Backend      string      `name:"backend,placed" doc:"The backend that it is on."`
-	Region       string      `name:"region,placed" doc:"The region that it is in."`
-	Zone         string      `name:"availability_zone,placed" doc:"The zone that it is in."`
-	InstanceType string      `name:"instance_type,placed" doc:"Its type, as the backend calls it."`
-	Spot         bool        `name:"spot,placed" doc:"Whether it is a spot instance."`
-	Price        value.Money `name:"price,placed" doc:"What it costs, in dollars an hour."`
-	CPUs         int         `name:"cpus,placed" doc:"Logical CPUs."`
-	MemoryMiB    int64       `name:"memory_mib,placed" doc:"Memory in MiB."`
-	DiskMiB      int64       `name:"disk_mib,placed" doc:"Disk in MiB."`
-	GPUs         []GPU       `name:"gpus,placed" doc:"One for each GPU."`
-	TotalBlocks  int         `name:"total_blocks,placed" doc:"The number of shares that it is divided into."`
+	Backend      string   `name:"backend,placed" doc:"The backend that it is on."`
+	Region       string   `name:"region,placed" doc:"The region that it is in."`
+	Zone         string   `name:"availability_zone,placed" doc:"The zone that it is in."`
+	InstanceType string   `name:"instance_type,placed" doc:"Its type, as the backend calls it."`
+	Spot         bool     `name:"spot,placed" doc:"Whether it is a spot instance."`
+	Price        *float64 `name:"price,placed" doc:"What it costs, in dollars an hour."`
+	CPUs         int      `name:"cpus,placed" doc:"Logical CPUs."`
+	MemoryMiB    int64    `name:"memory_mib,placed" doc:"Memory in MiB."`
+	DiskMiB      int64    `name:"disk_mib,placed" doc:"Disk in MiB."`
+	GPUs         []GPU    `name:"gpus,placed" doc:"One for each GPU."`
+	TotalBlocks  int      `name:"total_blocks,placed" doc:"The number of shares that it is divided into."`
 
 	Hostname   string `name:"hostname,computed" doc:"The name or address under which it is reached."`
 	InternalIP string `name:"internal_ip,computed" doc:"Its address for the other nodes of its cluster."`
@@ -113,8 +113,8 @@ type Volume struct {
 	Size     value.Memory `name:"size" change:"provider" doc:"Its size. It can grow where the backend can; it never shrinks."`
 	VolumeID string       `name:"volume_id" change:"replace" doc:"An existing disk to use: never formatted, never destroyed."`
 
-	Location string      `name:"location,computed" doc:"Where it is: a folder of the local provider, a cloud's own name."`
-	Price    value.Money `name:"price,computed" doc:"What it costs, in dollars an hour."`
+	Location string   `name:"location,computed" doc:"Where it is: a folder of the local provider, a cloud's own name."`
+	Price    *float64 `name:"price,computed" doc:"What it costs, in dollars an hour."`
 
 	Status string `name:"status,status" doc:"active, attached or failed."`
 }
@@ -130,11 +130,11 @@ type Gateway struct {
 	PublicIP    bool         `name:"public_ip" change:"replace" doc:"Whether it can be reached from the Internet."`
 	Certificate *Certificate `name:"certificate" change:"provider" doc:"Where its certificates come from."`
 
-	Hostname  string      `name:"hostname,computed" doc:"The name or address under which it is reached."`
-	IPAddress string      `name:"ip_address,computed" doc:"Its address."`
-	Port      int         `name:"port,computed" doc:"Its port for plain HTTP."`
-	URL       string      `name:"url,computed" doc:"Where it answers, with its port."`
-	Price     value.Money `name:"price,computed" doc:"What it costs, in dollars an hour."`
+	Hostname  string   `name:"hostname,computed" doc:"The name or address under which it is reached."`
+	IPAddress string   `name:"ip_address,computed" doc:"Its address."`
+	Port      int      `name:"port,computed" doc:"Its port for plain HTTP."`
+	URL       string   `name:"url,computed" doc:"Where it answers, with its port."`
+	Price     *float64 `name:"price,computed" doc:"What it costs, in dollars an hour."`
 
 	Status string `name:"status,status" doc:"provisioning, running or failed."`
 }

@@ -81,22 +81,18 @@ func mountFromText(v cty.Value) (cty.Value, error) {
 	if err := m.UnmarshalCty(v); err != nil {
 		return v, err
 	}
-	attrs := map[string]cty.Value{"path": cty.StringVal(m.Path)}
-	if m.InstancePath != "" {
-		attrs["instance_path"] = cty.StringVal(m.InstancePath)
-		attrs["optional"] = cty.BoolVal(m.Optional)
+	attrs := map[string]cty.Value{"path": cty.StringVal(m.Path())}
+	if m.IsVolume() {
+		var names []cty.Value
+		for _, n := range m.Volumes() {
+			names = append(names, cty.StringVal(n.String()))
+		}
+		attrs["volume"] = cty.ListVal(names)
 	} else {
-		attrs["volume"] = encodeStrings(m.Names)
+		attrs["instance_path"] = cty.StringVal(m.InstancePath())
+		attrs["optional"] = cty.BoolVal(m.Optional())
 	}
 	return cty.ObjectVal(attrs), nil
-}
-
-func encodeStrings(names []string) cty.Value {
-	out := make([]cty.Value, len(names))
-	for i, n := range names {
-		out[i] = cty.StringVal(n)
-	}
-	return cty.ListVal(out)
 }
 
 // mountedVolumes turns a reference, a name, or a list of them into a list of addresses or names.

@@ -55,9 +55,18 @@ type Requirements struct {
 	Zones         []string         `json:"zones,omitempty"`
 	InstanceTypes []string         `json:"instance_types,omitempty"`
 	Spot          value.SpotPolicy `json:"spot"`
-	MaxPrice      value.Money      `json:"max_price,omitempty"`
+	MaxPrice      value.Price      `json:"max_price,omitzero"`
 	Reservation   string           `json:"reservation,omitempty"`
 	MultiNode     bool             `json:"multi_node,omitempty"`
 	Privileged    bool             `json:"privileged,omitempty"`
-	Blocks        value.Blocks     `json:"blocks,omitempty"`
+	Blocks        value.Blocks     `json:"blocks,omitzero"`
+}
+
+// Hourly is the price as a kind keeps it: dollars an hour, nil when nobody knows it.
+func (o Offer) Hourly() *float64 {
+	if o.PriceUnknown {
+		return nil
+	}
+	d := o.Price.Dollars()
+	return &d
 }
