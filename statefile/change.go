@@ -217,7 +217,16 @@ func decodeChange(t Type, data []byte) (change, error) {
 	var c change
 	switch t {
 	case TypeEpoch:
-		c = &epochChange{}
+		// Read with every field allowed: this is the record that says whether the
+		// others can be read.
+		epoch := &epochChange{}
+		if err := json.Unmarshal(data, epoch); err != nil {
+			return nil, fmt.Errorf("the content of the epoch record cannot be read: %w", err)
+		}
+		if epoch.Format > FormatVersion {
+			return nil, &NewerFormatError{Format: epoch.Format, Version: epoch.Version}
+		}
+		return epoch, nil
 	case TypeIntent:
 		c = &intentChange{Intent: &Intent{}}
 	case TypeCheckpoint:
@@ -274,7 +283,7 @@ func decodeStrict(data []byte, into any) error {
 func (c *epochChange) apply(s *State, at time.Time) {
 	s.written = Written{At: at, By: c.Holder.Who(), Operation: c.Holder.Operation, Plan: c.Holder.Plan}
 	holder := c.Holder
-	s.epoch = &holder
+	s.writer = &holder
 }
 
 func (c *intentChange) apply(s *State, _ time.Time) {
@@ -331,10 +340,14 @@ func (c *deleteChange) apply(s *State, _ time.Time) {
 		changed.Serial = s.serial + 1
 	}
 	s.remove(c.Ref)
-	s.bury(Tombstone{
+	s.bury(tombstone(old, c.Reason, changed))
+}
+
+func tombstone(old *Resource, reason DeleteReason, changed Changed) Tombstone {
+	return Tombstone{
 		Address: old.Address, Deposed: old.Deposed, Kind: old.Kind, ID: old.ID,
-		Reason: c.Reason, Revision: old.Revision, Changed: changed,
-	})
+		Reason: reason, Revision: old.Revision, Changed: changed,
+	}
 }
 
 func (c *closeChange) apply(s *State, at time.Time) {
@@ -352,6 +365,7 @@ func (c *moveChange) apply(s *State, _ time.Time) {
 	if old := s.object(c.From); old != nil {
 		moved := *old
 		moved.Address, moved.Deposed = c.To.Address, c.To.Deposed
+		moved.Revision = max(moved.Revision, s.nextRevision(c.To))
 		if c.Changed != (Changed{}) {
 			moved.Changed = c.Changed
 			if moved.Changed.Serial == 0 {
@@ -359,6 +373,7 @@ func (c *moveChange) apply(s *State, _ time.Time) {
 			}
 		}
 		s.remove(c.From)
+		s.bury(tombstone(old, Moved, moved.Changed))
 		s.put(&moved)
 	}
 	if c.From.Deposed != c.To.Deposed {

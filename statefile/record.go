@@ -79,11 +79,8 @@ const (
 
 // appendLine seals r as record n behind prev and appends its line to buf.
 func (r *Record) appendLine(buf []byte, n uint64, prev string) ([]byte, error) {
-	if r.err != nil {
-		return buf, fmt.Errorf("encode %s record: %w", r.Type, r.err)
-	}
-	if r.change == nil {
-		return buf, fmt.Errorf("encode %s record: it was not made by a constructor", r.Type)
+	if err := r.check(); err != nil {
+		return buf, err
 	}
 	start := len(buf)
 	buf = append(buf, lineNumber...)
@@ -151,4 +148,15 @@ func isSum(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// check reports a record that cannot be written.
+func (r *Record) check() error {
+	if r.err != nil {
+		return fmt.Errorf("encode %s record: %w", r.Type, r.err)
+	}
+	if r.change == nil {
+		return fmt.Errorf("encode %s record: it was not made by a constructor", r.Type)
+	}
+	return nil
 }

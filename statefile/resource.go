@@ -101,7 +101,7 @@ type Tombstone struct {
 	Deposed string `json:"deposed,omitempty"`
 	Kind    string `json:"kind,omitempty"`
 	ID      string `json:"id,omitempty"`
-	// Reason is why the record was removed: destroyed, gone, forgotten, ended.
+	// Reason is why the object is not recorded under this name any more.
 	Reason   DeleteReason `json:"reason,omitempty"`
 	Revision uint64       `json:"revision"`
 	Changed  Changed      `json:"changed"`
@@ -123,6 +123,8 @@ const (
 	Forgotten DeleteReason = "forgotten"
 	// Ended: it was expected to end by itself, and did.
 	Ended DeleteReason = "ended"
+	// Moved: it is recorded under another name.
+	Moved DeleteReason = "moved"
 )
 
 // Backend is what destroying needs to know of a backend whose block may be gone

@@ -24,7 +24,7 @@ type State struct {
 	records   uint64
 	digestKey []byte
 	written   Written
-	epoch     *Holder
+	writer    *Holder
 
 	backends  map[string]Backend
 	resources map[string]*Resource
@@ -142,6 +142,14 @@ func (s *State) Written() Written {
 	return s.written
 }
 
+// Writer is who recorded last according to the journal, nil if nothing was
+// recorded since the snapshot.
+func (s *State) Writer() *Holder {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.writer
+}
+
 // Digest stands for the secret value at path, see [Digest].
 func (s *State) Digest(path string, value []byte) string { return Digest(s.digestKey, path, value) }
 
@@ -195,6 +203,10 @@ func (s *State) Len() int {
 func (s *State) NextRevision(ref Ref) uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.nextRevision(ref)
+}
+
+func (s *State) nextRevision(ref Ref) uint64 {
 	if r := s.object(ref); r != nil {
 		return r.Revision + 1
 	}

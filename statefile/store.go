@@ -37,11 +37,12 @@ type Store interface {
 type Session interface {
 	// State is the live view: every record is in it before its Append returns.
 	State() *State
-	// Append makes records durable, all of them or none if it fails before the
-	// first byte is written, in the order in which calls were accepted. When it
-	// returns nil they survive a crash. Concurrent callers share the cost. A ctx
-	// that is done before the records are accepted records nothing; later it is
-	// not looked at, because what was done must be recorded.
+	// Append makes records durable, in the order in which calls were accepted.
+	// When it returns nil they survive a crash. When it returns an error they are
+	// not in State, and a crash may still leave them, or the first of them, in the
+	// store. Concurrent callers share the cost. A ctx that is done before the
+	// records are accepted records nothing; later it is not looked at, because
+	// what was done must be recorded.
 	Append(ctx context.Context, records ...Record) error
 	// Close folds the journal into a new snapshot, if something was recorded, and
 	// frees the lock. The lock is freed even if the former fails; nothing is lost
