@@ -15,5 +15,6 @@
 //
 // Flags: required; computed (the provider says it); placed (placement decides it); status (a fact that comes and goes,
 // never a difference); sensitive; block (written as a block); label (the block's label); ref (written as a reference);
-// env (environment variables); job (evaluated once for each job of a run).
+// env (environment variables); job (evaluated once for each job of a run);
+// kept (where nothing is written, what was decided before stays).
 package schema

@@ -109,8 +109,8 @@ type Volume struct {
 	Name     string       `name:"name" change:"update" doc:"Its name."`
 	Backend  string       `name:"backend" change:"replace" doc:"The backend that it is on."`
 	Region   string       `name:"region" change:"replace" doc:"The region that it is in."`
-	Zone     string       `name:"availability_zone" change:"replace" doc:"The zone that it is in; where none is written, that of the first instance that mounts it."`
-	Size     value.Memory `name:"size" change:"provider" doc:"Its size. It can grow where the backend can; it never shrinks."`
+	Zone     string       `name:"availability_zone,kept" change:"replace" doc:"The zone that it is in; where none is written, that of the first instance that mounts it."`
+	Size     value.Memory `name:"size,kept" change:"provider" doc:"Its size. It can grow where the backend can; it never shrinks."`
 	VolumeID string       `name:"volume_id" change:"replace" doc:"An existing disk to use: never formatted, never destroyed."`
 
 	Location string   `name:"location,computed" doc:"Where it is: a folder of the local provider, a cloud's own name."`

@@ -74,6 +74,7 @@ type Attribute struct {
 	Label     bool    // the label of a nested block
 	Ref       bool    // written as a reference to a block; kept as its address
 	Env       bool    // environment variables: a map, or a list of NAME=VALUE
+	Kept      bool    // where nothing is written, what a provider or placement decided before stays
 	PerJob    bool    // of a run: evaluated once for each job, so that node.rank and replica.index can be used
 	Many      bool    // Elem stands for each of a list
 	Elem      *Object // of a nested object or block
@@ -141,6 +142,7 @@ func describeField(f reflect.StructField, tag string) *Attribute {
 		Change: Change(f.Tag.Get("change")), Required: flag("required"), Computed: flag("computed"),
 		Placed: flag("placed"), Status: flag("status"), Sensitive: flag("sensitive"), Block: flag("block"),
 		Label: flag("label"), Ref: flag("ref"), Env: flag("env"), PerJob: flag("job"),
+		Kept: flag("kept"),
 	}
 	if a.Change == "" {
 		a.Change = Never
