@@ -1,0 +1,237 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/disk"
+)
+
+// remembered is how long a service whose last route was deleted is still known: while its replicas are replaced, a request
+// is told to come again and not that there is no such service.
+const remembered = 10 * time.Minute
+
+// saved is what the gateway keeps in its folder.
+type saved struct {
+	Version int         `json:"version"`
+	Port    int         `json:"port"`
+	Domain  string      `json:"domain"`
+	Routes  []api.Route `json:"routes"`
+}
+
+// table is what the gateway knows, in memory and on disk.
+type table struct {
+	path string
+	now  func() time.Time
+
+	mu     sync.Mutex
+	saved  saved
+	live   map[string]*live // by route id
+	turns  map[string]int   // by service
+	forgot map[string]time.Time
+}
+
+// live is a route with the requests that are open on it.
+type live struct {
+	api.Route
+	open   int
+	ending context.Context // done when its requests are cut
+	cut    context.CancelFunc
+	idle   chan struct{} // closed when the last request of a deleted route has ended
+	gone   bool
+}
+
+// newTable reads what an earlier gateway of the folder kept.
+func newTable(dir string, now func() time.Time) (*table, error) {
+	t := &table{path: filepath.Join(dir, "gateway.json"), now: now, live: make(map[string]*live), turns: make(map[string]int),
+		forgot: make(map[string]time.Time)}
+	if err := disk.ReadJSON(t.path, &t.saved); err != nil && !isAbsent(err) {
+		return nil, err
+	}
+	if t.saved.Version > api.Version {
+		return nil, api.Errorf(api.KindInvalid, "%s is of version %d, and this gateway knows %d: use a newer one", t.path, t.saved.Version, api.Version)
+	}
+	for _, r := range t.saved.Routes {
+		t.live[r.ID] = newLive(r)
+	}
+	return t, nil
+}
+
+func newLive(r api.Route) *live {
+	l := &live{Route: r, idle: make(chan struct{})}
+	l.ending, l.cut = context.WithCancel(context.Background())
+	return l
+}
+
+// configure changes port and domain.
+func (t *table) configure(port int, domain string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := t.saved
+	next.Port, next.Domain = port, domain
+	return t.save(next)
+}
+
+func (t *table) config() (port int, domain string, routes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.saved.Port, t.saved.Domain, len(t.live)
+}
+
+func (t *table) save(next saved) error {
+	next.Version = api.Version
+	if err := disk.WriteJSON(t.path, next); err != nil {
+		return err
+	}
+	t.saved = next
+	return nil
+}
+
+// list returns the routes in the order of their ids.
+func (t *table) list() []api.Route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.saved.Routes)
+}
+
+// put adds a route or changes it. Requests that are open on its old target go on.
+func (t *table) put(r api.Route) error {
+	if problem := problemOf(r); problem != "" {
+		return api.Errorf(api.KindInvalid, "route %q: %s", r.ID, problem)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.live[r.ID]
+	if old != nil && old.Owner != r.Owner {
+		return api.Errorf(api.KindConflict, "route %q belongs to %q, not to %q", r.ID, old.Owner, r.Owner)
+	}
+	next := t.saved
+	next.Routes = slices.DeleteFunc(slices.Clone(next.Routes), func(o api.Route) bool { return o.ID == r.ID })
+	next.Routes = append(next.Routes, r)
+	slices.SortFunc(next.Routes, func(a, b api.Route) int { return strings.Compare(a.ID, b.ID) })
+	if err := t.save(next); err != nil {
+		return err
+	}
+	t.live[r.ID] = newLive(r)
+	return nil
+}
+
+// remove deletes a route and waits for the requests that are open on it, at most until ctx is done; then it cuts them and
+// returns how many they were. Deleting what is not there succeeds.
+func (t *table) remove(ctx context.Context, id string) (cut int, err error) {
+	t.mu.Lock()
+	l := t.live[id]
+	if l == nil {
+		t.mu.Unlock()
+		return 0, nil
+	}
+	next := t.saved
+	next.Routes = slices.DeleteFunc(slices.Clone(next.Routes), func(o api.Route) bool { return o.ID == id })
+	if err := t.save(next); err != nil {
+		t.mu.Unlock()
+		return 0, err
+	}
+	delete(t.live, id)
+	t.forgot[l.Service] = t.now()
+	l.gone = true
+	if l.open == 0 {
+		close(l.idle)
+	}
+	t.mu.Unlock()
+	select {
+	case <-l.idle:
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	cut = l.open
+	t.mu.Unlock()
+	l.cut()
+	return cut, nil
+}
+
+// replicas returns the routes of a service that have a target, the one whose turn it is first, and whether the service is
+// known. Each of them is open until it is given to done.
+func (t *table) replicas(service string) (routes []*live, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.saved.Routes {
+		if r.Service != service {
+			continue
+		}
+		known = true
+		if l := t.live[r.ID]; r.Target != "" {
+			routes = append(routes, l)
+		}
+	}
+	if when, ok := t.forgot[service]; ok && !known {
+		if known = t.now().Sub(when) < remembered; !known {
+			delete(t.forgot, service)
+		}
+	}
+	if len(routes) > 0 {
+		turn := t.turns[service] % len(routes)
+		t.turns[service] = turn + 1
+		routes = append(routes[turn:len(routes):len(routes)], routes[:turn]...)
+	}
+	for _, l := range routes {
+		l.open++
+	}
+	return routes, known
+}
+
+// done ends what replicas began.
+func (t *table) done(routes ...*live) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range routes {
+		if l.open--; l.open == 0 && l.gone {
+			close(l.idle)
+		}
+	}
+}
+
+// access is what a service asks of its callers: the tokens of all of its routes, if one of them asks.
+func access(routes []*live) (auth bool, digests []string) {
+	for _, l := range routes {
+		auth = auth || l.Auth
+		digests = append(digests, l.TokenDigests...)
+	}
+	return auth, digests
+}
+
+const (
+	idPattern      = `^[A-Za-z0-9][A-Za-z0-9._:/\[\]"-]{0,255}$`
+	servicePattern = `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`
+	digestPattern  = `^[0-9a-f]{64}$`
+)
+
+func problemOf(r api.Route) string {
+	if !regexp.MustCompile(idPattern).MatchString(r.ID) {
+		return "its id has characters that none may have"
+	}
+	if !regexp.MustCompile(servicePattern).MatchString(r.Service) {
+		return "its service must be one label of a host name, in small letters"
+	}
+	if r.Target != "" {
+		if host, port, err := net.SplitHostPort(r.Target); err != nil || host == "" || port == "" || port == "0" {
+			return "its target must be a host and a port, as in 127.0.0.1:8000"
+		}
+	}
+	if r.StripPrefix != "" && !strings.HasPrefix(r.StripPrefix, "/") {
+		return "the prefix to strip must begin with /"
+	}
+	digest := regexp.MustCompile(digestPattern)
+	for _, d := range r.TokenDigests {
+		if !digest.MatchString(d) {
+			return "a token's digest is no SHA-256 in hex"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// runHello serves HTTP on a port of 127.0.0.1 and answers every request with who it is. Examples use it on machines that have
+// no server of their own.
+func runHello(ctx context.Context, s streams, args []string) error {
+	var port int
+	if err := flags(s, "hello", args, func(f *flag.FlagSet) { f.IntVar(&port, "port", 0, "port on 127.0.0.1") }); err != nil {
+		return err
+	}
+	if port < 1 || port > 65535 {
+		return fmt.Errorf("%w: hello needs --port, between 1 and 65535", errUsage)
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "listening on %s\n", l.Addr())
+	web := &http.Server{Handler: hello(os.Getenv), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := web.Shutdown(ending); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// hello answers with the run, job and replica that the environment names, and the path that was asked for.
+func hello(getenv func(string) string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprint(w, "Hello from dstack\n")
+		for _, line := range []struct{ name, variable string }{
+			{"run", "DSTACK_RUN_NAME"}, {"job", "DSTACK_JOB_NAME"}, {"replica", "DSTACK_REPLICA_INDEX"}, {"node", "DSTACK_NODE_RANK"},
+		} {
+			if v := getenv(line.variable); v != "" {
+				fmt.Fprintf(w, "%s: %s\n", line.name, v)
+			}
+		}
+		fmt.Fprintf(w, "path: %s\n", r.URL.Path)
+	})
+}

@@ -1,0 +1,397 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/joblog"
+	"github.com/dstackai/dstack-planner/agent/internal/sock"
+)
+
+// maxBody bounds what a request may say.
+const maxBody = 16 << 20
+
+// handler answers the requests of package api. Those that wait end when the agent does.
+func (s *server) handler(ending context.Context) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, answer func(w http.ResponseWriter, r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(ending, cancel)()
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			v, err := answer(w, r.WithContext(ctx))
+			if err != nil {
+				writeError(w, err)
+				return
+			}
+			if v != nil {
+				writeJSON(w, http.StatusOK, v)
+			}
+		})
+	}
+	handle("GET /v1/info", s.getInfo)
+	handle("GET /v1/jobs", s.listJobs)
+	handle("PUT /v1/jobs/{id}", s.putJob)
+	handle("GET /v1/jobs/{id}", s.getJob)
+	handle("DELETE /v1/jobs/{id}", s.deleteJob)
+	handle("POST /v1/jobs/{id}/stop", s.stopJob)
+	handle("GET /v1/jobs/{id}/logs", s.getLogs)
+	handle("POST /v1/shutdown", s.shutdown)
+	handle("/", func(_ http.ResponseWriter, r *http.Request) (any, error) {
+		return nil, api.Errorf(api.KindNotFound, "this agent (version %s) knows no %s %s", s.facts.AgentVersion, r.Method, r.URL.Path)
+	})
+	return mux
+}
+
+func (s *server) getInfo(http.ResponseWriter, *http.Request) (any, error) {
+	info := api.Info{Facts: s.facts, Protocol: api.Version, PID: os.Getpid(), Program: s.program, StartedAt: s.started}
+	info.DiskBytes, info.DiskFreeBytes, _ = diskSpace(s.dir)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info.Blocks = len(s.locks.blocks)
+	info.BusyBlocks, info.BusyGPUs = s.locks.busy()
+	for _, j := range s.jobs {
+		if _, ended, _ := j.view(); ended {
+			info.FinishedJobs++
+		} else {
+			info.ActiveJobs++
+		}
+	}
+	return info, nil
+}
+
+func (s *server) listJobs(http.ResponseWriter, *http.Request) (any, error) {
+	l := api.JobList{Jobs: []api.Job{}}
+	for _, j := range s.all() {
+		v, _, _ := j.view()
+		l.Jobs = append(l.Jobs, v)
+	}
+	slices.SortFunc(l.Jobs, func(a, b api.Job) int { return strings.Compare(a.ID, b.ID) })
+	return l, nil
+}
+
+func (s *server) putJob(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var spec api.JobSpec
+	if err := readJSON(r, &spec); err != nil {
+		return nil, err
+	}
+	if spec.ID == "" {
+		spec.ID = r.PathValue("id")
+	}
+	if spec.ID != r.PathValue("id") {
+		return nil, api.Errorf(api.KindInvalid, "the specification is of job %q, the request of %q", spec.ID, r.PathValue("id"))
+	}
+	j, err := s.submit(r.Context(), spec)
+	if err != nil {
+		return nil, err
+	}
+	v, _, _ := j.view()
+	return v, nil
+}
+
+func (s *server) getJob(_ http.ResponseWriter, r *http.Request) (any, error) {
+	j, err := s.find(r)
+	if err != nil {
+		return nil, err
+	}
+	until := func(api.Job, bool) bool { return true }
+	switch wait := r.FormValue("wait"); wait {
+	case "":
+	case "ready":
+		until = func(v api.Job, _ bool) bool { return v.Ready }
+	case "finished":
+		until = func(api.Job, bool) bool { return false }
+	default:
+		return nil, api.Errorf(api.KindInvalid, "wait is %q; it can be ready or finished", wait)
+	}
+	ctx := r.Context()
+	if text := r.FormValue("timeout"); text != "" {
+		timeout, err := time.ParseDuration(text)
+		if err != nil {
+			return nil, api.Errorf(api.KindInvalid, "timeout: %v", err)
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	v := j.wait(ctx, until)
+	if j.isGone() {
+		return nil, notFound(v.ID)
+	}
+	return v, nil
+}
+
+func (s *server) stopJob(_ http.ResponseWriter, r *http.Request) (any, error) {
+	j, err := s.find(r)
+	if err != nil {
+		return nil, err
+	}
+	var req api.StopRequest
+	if err := readJSON(r, &req); err != nil {
+		return nil, err
+	}
+	if _, ok := req.Reason.Final(); req.Reason != "" && !ok {
+		return nil, api.Errorf(api.KindInvalid, "there is no reason %q", req.Reason)
+	}
+	if req.Grace < 0 {
+		return nil, api.Errorf(api.KindInvalid, "the time to stop cannot be negative")
+	}
+	if err := j.stop(r.Context(), req); err != nil {
+		return nil, err
+	}
+	v, _, _ := j.view()
+	return v, nil
+}
+
+// stop asks the job's supervisor to end it, and returns when it has begun to. Stopping what has ended succeeds.
+func (j *job) stop(ctx context.Context, req api.StopRequest) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		v, ended, changed := j.view()
+		if ended || j.isGone() {
+			return nil
+		}
+		if reply, err := j.ask(ctx, controlRequest{Stop: &req}); err == nil {
+			j.change(func() {
+				// What the supervisor said later may have been heard sooner.
+				if !j.ended && !j.st.Status.Finished() {
+					j.st = reply.Status
+				}
+			})
+			return nil
+		}
+		// It ends just now or its agent has not seen yet that it was killed.
+		select {
+		case <-changed:
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return api.Errorf(api.KindInternal, "the supervisor of job %s does not answer", v.ID)
+		}
+	}
+}
+
+func (j *job) ask(ctx context.Context, req controlRequest) (reply controlReply, err error) {
+	conn, err := sock.Dial(ctx, j.dir, controlSock)
+	if err != nil {
+		return reply, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := json.NewEncoder(conn).Encode(req); err != nil {
+		return reply, err
+	}
+	err = json.NewDecoder(conn).Decode(&reply)
+	return reply, err
+}
+
+func (s *server) deleteJob(_ http.ResponseWriter, r *http.Request) (any, error) {
+	j, err := s.find(r)
+	if api.KindOf(err) == api.KindNotFound && err != nil {
+		return struct{}{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, ended, _ := j.view(); !ended {
+		if r.FormValue("force") != "1" {
+			return nil, api.Errorf(api.KindConflict, "job %s has not ended; stop it first, or force its removal", r.PathValue("id"))
+		}
+		if err := s.abort(r.Context(), j); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.forget(j); err != nil {
+		return nil, err
+	}
+	return struct{}{}, nil
+}
+
+// abort kills a job and returns when nothing of it is left.
+func (s *server) abort(ctx context.Context, j *job) error {
+	if err := j.stop(ctx, api.StopRequest{Abort: true}); err != nil {
+		return err
+	}
+	j.wait(ctx, func(api.Job, bool) bool { return false })
+	return ctx.Err()
+}
+
+func (s *server) getLogs(w http.ResponseWriter, r *http.Request) (any, error) {
+	j, err := s.find(r)
+	if err != nil {
+		return nil, err
+	}
+	q, err := readQuery(r)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(j.dir, logDir)
+	if q.Tail > 0 {
+		at, err := joblog.Tail(dir, q.Tail)
+		if err != nil {
+			return nil, err
+		}
+		q.Offset = max(q.Offset, at)
+	}
+	lines := joblog.NewReader(dir, q.Offset)
+	defer lines.Close()
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.WriteHeader(http.StatusOK)
+	out, flush := json.NewEncoder(w), http.NewResponseController(w)
+	for {
+		// Looked at before reading, so that what is written while reading is read in the next round.
+		_, ended, changed := j.view()
+		for {
+			line, err := lines.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				s.log.Warn("log cannot be read", "job", r.PathValue("id"), "error", err)
+				return nil, nil
+			}
+			if line.Stream != api.StreamAgent && line.Time.Before(q.Since) {
+				continue
+			}
+			if out.Encode(line) != nil {
+				return nil, nil // nobody listens any more
+			}
+		}
+		flush.Flush()
+		if !q.Follow || ended || j.isGone() {
+			return nil, nil
+		}
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return nil, nil
+		}
+	}
+}
+
+func readQuery(r *http.Request) (q api.LogQuery, err error) {
+	number := func(name string) int64 {
+		text := r.FormValue(name)
+		if text == "" {
+			return 0
+		}
+		n, perr := strconv.ParseInt(text, 10, 64)
+		if perr != nil || n < 0 {
+			err = api.Errorf(api.KindInvalid, "%s is %q; it must be a number that is not negative", name, text)
+		}
+		return n
+	}
+	q.Follow = r.FormValue("follow") == "1" || r.FormValue("follow") == "true"
+	q.Tail = int(number("tail"))
+	q.Offset = number("offset")
+	if text := r.FormValue("since"); text != "" {
+		var perr error
+		if q.Since, perr = time.Parse(time.RFC3339Nano, text); perr != nil {
+			err = api.Errorf(api.KindInvalid, "since: %v", perr)
+		}
+	}
+	return q, err
+}
+
+func (s *server) shutdown(_ http.ResponseWriter, r *http.Request) (any, error) {
+	var req api.ShutdownRequest
+	if err := readJSON(r, &req); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	var running []string
+	for _, j := range s.all() {
+		if v, ended, _ := j.view(); !ended {
+			running = append(running, v.ID)
+		}
+	}
+	slices.Sort(running)
+	if len(running) > 0 && !req.Force {
+		s.reopen()
+		return nil, api.Errorf(api.KindConflict, "jobs have not ended: %s; stop them first, or force the shutdown", strings.Join(running, ", "))
+	}
+	for _, j := range s.all() {
+		if err := s.abort(r.Context(), j); err != nil {
+			s.reopen()
+			return nil, err
+		}
+	}
+	// The answer is sent before the server lets go.
+	s.quit()
+	return struct{}{}, nil
+}
+
+func (s *server) reopen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = false
+}
+
+func (s *server) all() []*job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*job
+	for _, j := range s.jobs {
+		all = append(all, j)
+	}
+	return all
+}
+
+func (s *server) find(r *http.Request) (*job, error) {
+	id := r.PathValue("id")
+	s.mu.Lock()
+	j := s.jobs[id]
+	s.mu.Unlock()
+	if j == nil {
+		return nil, notFound(id)
+	}
+	select {
+	case <-j.submitted:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if j.isGone() {
+		return nil, notFound(id)
+	}
+	return j, nil
+}
+
+func notFound(id string) error {
+	return api.Errorf(api.KindNotFound, "there is no job %s on this instance", id)
+}
+
+func readJSON(r *http.Request, v any) error {
+	err := json.NewDecoder(r.Body).Decode(v)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return api.Errorf(api.KindInvalid, "the request cannot be read: %v", err)
+	}
+	return nil
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v)
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		e = api.Errorf(api.KindInternal, "%v", err)
+	}
+	writeJSON(w, e.HTTPStatus(), e)
+}

@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/sock"
+)
+
+// Options of Serve.
+type Options struct {
+	// Dir is the folder of the instance; it is made if it is missing.
+	Dir string
+	// Blocks is how many host blocks the machine is divided into; 0 and 1 mean that it is lent whole.
+	Blocks int
+	Logger *slog.Logger
+}
+
+// server is the agent of one instance.
+type server struct {
+	dir     string
+	program string
+	base    []string
+	log     *slog.Logger
+	facts   api.Facts
+	started time.Time
+	quit    context.CancelFunc
+
+	// watching ends when the agent does; jobs go on.
+	watching context.Context
+	watchers sync.WaitGroup
+
+	mu      sync.Mutex
+	jobs    map[string]*job
+	locks   *locks
+	closing bool
+}
+
+// Serve runs the agent of the instance in a folder until ctx is done or it is asked to end. Jobs outlive it. It is an error
+// if another agent serves the folder.
+func Serve(ctx context.Context, o Options) error {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return fmt.Errorf("find folder: %w", err)
+	}
+	if strings.ContainsAny(dir, "\n\x00") {
+		return fmt.Errorf("folder %q has a line end in its name", dir)
+	}
+	unix.Umask(0o077)
+	if err := os.MkdirAll(filepath.Join(dir, "jobs"), 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	lock, err := disk.TryLock(filepath.Join(dir, "agent.lock"))
+	if errors.Is(err, disk.ErrLocked) {
+		return fmt.Errorf("another agent serves %s already", dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	facts, err := ReadFacts(ctx, dir, program)
+	if err != nil {
+		return err
+	}
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	s := &server{
+		dir: dir, program: program, base: baseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
+		quit: quit, watching: watching, jobs: make(map[string]*job), locks: newLocks(o.Blocks, facts.GPUs),
+	}
+	defer s.watchers.Wait()
+	defer stopWatching()
+	if err := s.recover(); err != nil {
+		return err
+	}
+	listener, err := sock.Listen(dir, api.AgentSocket)
+	if err != nil {
+		return fmt.Errorf("listen in %s: %w", dir, err)
+	}
+	// Requests that wait for a job end with the agent.
+	web := &http.Server{Handler: s.handler(ctx), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(listener) }()
+	s.log.Info("serving", "dir", dir, "pid", os.Getpid(), "version", facts.AgentVersion)
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve %s: %w", dir, err)
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := web.Shutdown(ending); err != nil {
+		web.Close()
+	}
+	s.log.Info("ended", "dir", dir)
+	return nil
+}

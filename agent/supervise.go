@@ -1,0 +1,254 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/joblog"
+	"github.com/dstackai/dstack-planner/agent/internal/sock"
+)
+
+// supervisor is the process that holds one job's life.
+type supervisor struct {
+	dir  string
+	task task
+	log  *joblog.Writer
+
+	stops chan stopAsk
+
+	mu      sync.Mutex
+	st      status
+	logEnd  int64
+	over    bool
+	changed chan struct{} // closed and replaced at each change
+	writeMu sync.Mutex    // keeps writes of the status file in order
+}
+
+// stopAsk asks the job's life to end; begun is closed when its status says so.
+type stopAsk struct {
+	api.StopRequest
+	begun chan struct{}
+}
+
+// runSupervise supervises the job in a folder until it has ended. It is started by the agent with the job's lock and a pipe to
+// say that it is ready; after that it needs nobody.
+func runSupervise(_ context.Context, s streams, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%w: supervise takes the folder of a job", errUsage)
+	}
+	unix.CloseOnExec(lockFD)
+	unix.CloseOnExec(readyFD)
+	unix.Umask(0o077)
+	// A terminal that closes and a key that is pressed there mean somebody else.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+
+	sup := &supervisor{dir: args[0], stops: make(chan stopAsk), changed: make(chan struct{})}
+	// An agent that dies in the middle of its words has submitted no job.
+	if err := json.NewDecoder(s.in).Decode(&sup.task); err != nil {
+		return fmt.Errorf("read what to supervise: %w; this command is run by the agent only", err)
+	}
+	if err := becomeSubreaper(); err != nil {
+		return fmt.Errorf("adopt orphans: %w", err)
+	}
+	listener, err := sock.Listen(sup.dir, controlSock)
+	if err != nil {
+		return fmt.Errorf("listen for the agent: %w", err)
+	}
+	defer listener.Close()
+	sup.log, err = joblog.NewWriter(filepath.Join(sup.dir, logDir), sup.task.Spec.Log, time.Now, sup.logged)
+	if err != nil {
+		return err
+	}
+	if err := sup.update(func(st *status) { *st = status{Status: api.StatusSubmitted, Supervisor: os.Getpid()} }); err != nil {
+		return err
+	}
+	ready := os.NewFile(readyFD, "ready")
+	if _, err := ready.WriteString("ready\n"); err != nil {
+		// Nobody waits for the job any more: had it been started, nobody would know.
+		return fmt.Errorf("tell the agent: %w", err)
+	}
+	ready.Close()
+
+	var watchers sync.WaitGroup
+	go sup.accept(listener, &watchers)
+	err = sup.run()
+	sup.mu.Lock()
+	sup.over = true
+	close(sup.changed)
+	sup.changed = make(chan struct{})
+	sup.mu.Unlock()
+	waitFor(watchers.Wait, time.Second)
+	return err
+}
+
+// waitFor waits for wait to return, but not for ever.
+func waitFor(wait func(), atMost time.Duration) bool {
+	done := make(chan struct{})
+	go func() {
+		wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(atMost):
+		return false
+	}
+}
+
+// update changes the status, makes it durable and tells those who watch.
+func (s *supervisor) update(change func(*status)) error {
+	s.writeMu.Lock()
+	defer s.writeMu.Unlock()
+	s.mu.Lock()
+	st := s.st
+	s.mu.Unlock()
+	change(&st)
+	// Whoever hears of a status finds it on disk.
+	err := disk.WriteJSON(filepath.Join(s.dir, statusFile), st)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.st = st
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return err
+}
+
+func (s *supervisor) logged(end int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logEnd = end
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *supervisor) status() status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.st
+}
+
+func (s *supervisor) accept(l net.Listener, watchers *sync.WaitGroup) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		watchers.Go(func() {
+			defer conn.Close()
+			var req controlRequest
+			if err := json.NewDecoder(conn).Decode(&req); err != nil {
+				return
+			}
+			if req.Stop != nil {
+				s.stop(conn, *req.Stop)
+				return
+			}
+			s.watch(conn)
+		})
+	}
+}
+
+func (s *supervisor) stop(conn net.Conn, req api.StopRequest) {
+	for {
+		s.mu.Lock()
+		over, changed := s.over || s.st.Status.Finished(), s.changed
+		s.mu.Unlock()
+		if over {
+			break
+		}
+		ask := stopAsk{req, make(chan struct{})}
+		select {
+		case s.stops <- ask:
+			<-ask.begun
+		case <-changed:
+			continue
+		}
+		break
+	}
+	json.NewEncoder(conn).Encode(controlReply{s.status()})
+}
+
+func (s *supervisor) watch(conn net.Conn) {
+	gone := make(chan struct{})
+	go func() {
+		conn.Read(make([]byte, 1)) // returns when the agent is gone
+		close(gone)
+	}()
+	out := json.NewEncoder(conn)
+	for {
+		s.mu.Lock()
+		event, over, changed := controlEvent{s.st, s.logEnd}, s.over, s.changed
+		s.mu.Unlock()
+		conn.SetWriteDeadline(time.Now().Add(time.Minute))
+		if err := out.Encode(event); err != nil || over {
+			return
+		}
+		select {
+		case <-changed:
+		case <-gone:
+			return
+		}
+	}
+}
+
+// run runs the job and returns when it has ended and nothing of it is left.
+func (s *supervisor) run() error {
+	life := &life{supervisor: s, signals: make(chan os.Signal, 8)}
+	signal.Notify(life.signals, syscall.SIGCHLD, syscall.SIGTERM)
+	defer signal.Stop(life.signals)
+	end := life.live()
+	if err := s.log.Close(); err != nil && end.Message == "" {
+		end.Message = fmt.Sprintf("the end of the log may be missing: %v", err)
+	}
+	group := s.status().Cgroup
+	if err := group.Remove(); err != nil && end.Message == "" {
+		end.Message = err.Error()
+	}
+	os.Remove(filepath.Join(s.dir, rootDir))
+	return s.update(func(st *status) {
+		final, ok := end.Reason.Final()
+		if !ok {
+			final = api.StatusTerminated
+		}
+		st.Status, st.Reason, st.Message, st.ExitCode = final, end.Reason, end.Message, end.ExitCode
+		st.FinishedAt = time.Now().UTC()
+		st.Cgroup.Paths = nil
+	})
+}
+
+// ending is why and how a job ended.
+type ending struct {
+	Reason   api.Reason
+	Message  string
+	ExitCode *int
+}
+
+// checkPort makes sure that what answers at the job's port later is the job.
+func checkPort(port int) error {
+	if port == 0 {
+		return nil
+	}
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d of 127.0.0.1 is taken by another process", port)
+	}
+	if err != nil {
+		// A port below 1024 may be the job's user's and not ours; the job will see.
+		return nil
+	}
+	return l.Close()
+}

@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/joblog"
+	"github.com/dstackai/dstack-planner/agent/internal/proc"
+	"github.com/dstackai/dstack-planner/agent/internal/sock"
+)
+
+// recover finds the jobs of an earlier agent of this folder.
+func (s *server) recover() error {
+	leftovers, err := filepath.Glob(filepath.Join(s.dir, "trash-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range leftovers {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("finish the removal of a job: %w", err)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Join(s.dir, "jobs"))
+	if err != nil {
+		return fmt.Errorf("find jobs: %w", err)
+	}
+	for _, e := range entries {
+		dir := jobPath(s.dir, e.Name())
+		var rec record
+		err := disk.ReadJSON(filepath.Join(dir, recordFile), &rec)
+		if errors.Is(err, fs.ErrNotExist) {
+			// Cut off before it was written down: nothing was started.
+			if err := os.RemoveAll(dir); err != nil {
+				return fmt.Errorf("remove a job that was never submitted: %w", err)
+			}
+			continue
+		}
+		if err == nil && rec.Version > api.Version {
+			err = fmt.Errorf("%s is of version %d, and this agent knows %d: use a newer one", dir, rec.Version, api.Version)
+		}
+		if err == nil && rec.Spec.ID != e.Name() {
+			err = fmt.Errorf("%s holds job %q", dir, rec.Spec.ID)
+		}
+		if err != nil {
+			return fmt.Errorf("find jobs: %w", err)
+		}
+		if err := s.adopt(newJob(dir, rec)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt takes over a job that was submitted to an earlier agent.
+func (s *server) adopt(j *job) error {
+	id := j.rec.Spec.ID
+	finished := j.readStatus() && j.status().Status.Finished()
+	close(j.submitted)
+	if !finished && j.rec.TotalBlocks != len(s.locks.blocks) {
+		return fmt.Errorf("job %s holds %d of %d host blocks, and the agent was started for %d: start it with --blocks %d, or stop the job first",
+			id, len(j.rec.Blocks), j.rec.TotalBlocks, len(s.locks.blocks), j.rec.TotalBlocks)
+	}
+	s.jobs[id] = j
+	if !finished {
+		s.locks.restore(id, j.rec.Blocks, j.rec.GPUs)
+	}
+	s.watchers.Go(func() { s.watch(j) })
+	return nil
+}
+
+// readStatus reads what the supervisor wrote last; it is false when it wrote nothing.
+func (j *job) readStatus() bool {
+	var st status
+	if err := disk.ReadJSON(filepath.Join(j.dir, statusFile), &st); err != nil {
+		return false
+	}
+	j.change(func() { j.st = st })
+	return true
+}
+
+// watch follows a job until it has ended or the agent does.
+func (s *server) watch(j *job) {
+	wait := time.Millisecond
+	for s.watching.Err() == nil {
+		if lock, err := disk.TryLock(filepath.Join(j.dir, lockFile)); err == nil {
+			s.ended(j)
+			lock.Close()
+			return
+		}
+		if j.follow(s.watching) {
+			wait = time.Millisecond
+		}
+		j.readStatus()
+		// Between the supervisor's last word and its end is a moment only; before it listens is one too.
+		select {
+		case <-time.After(wait):
+		case <-s.watching.Done():
+		}
+		wait = min(2*wait, 200*time.Millisecond)
+	}
+}
+
+// follow takes what the supervisor tells until it tells no more; it is false if it told nothing.
+func (j *job) follow(ctx context.Context) bool {
+	conn, err := sock.Dial(ctx, j.dir, controlSock)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := json.NewEncoder(conn).Encode(controlRequest{}); err != nil {
+		return false
+	}
+	told := false
+	for in := json.NewDecoder(conn); ; told = true {
+		var event controlEvent
+		if err := in.Decode(&event); err != nil {
+			return told
+		}
+		j.change(func() { j.st, j.logEnd = event.Status, event.LogEnd })
+	}
+}
+
+// ended is called when the job's supervisor is gone, with its lock held. Had it finished, all is said; had it not, it was
+// killed, and what is left of the job is killed too.
+func (s *server) ended(j *job) {
+	switch known := j.readStatus(); {
+	case !known:
+		// It ended before it said that it was there, so it started nothing, and nobody was told that it would.
+		if err := s.forget(j); err != nil {
+			s.log.Error("job cannot be forgotten", "job", j.rec.Spec.ID, "error", err)
+		}
+		return
+	case !j.status().Status.Finished():
+		s.interrupted(j)
+	}
+	os.Remove(filepath.Join(j.dir, controlSock))
+	s.mu.Lock()
+	s.locks.release(j.rec.Spec.ID)
+	s.mu.Unlock()
+	j.change(func() { j.ended = true })
+	st := j.status()
+	s.log.Info("job ended", "job", j.rec.Spec.ID, "status", st.Status, "reason", st.Reason)
+}
+
+// interrupted ends a job whose supervisor was killed.
+func (s *server) interrupted(j *job) {
+	st := j.status()
+	message := "interrupted: its supervisor was killed"
+	if said, err := os.ReadFile(filepath.Join(j.dir, errorsFile)); err == nil && len(said) > 0 {
+		message += ": " + lastBytes(string(said), 1000)
+	}
+	if left := killRemains(st, j.dir); left > 0 {
+		message += fmt.Sprintf("; %d of the job's processes cannot be killed", left)
+	}
+	if err := st.Cgroup.Remove(); err != nil {
+		s.log.Warn("control group stays", "job", j.rec.Spec.ID, "error", err)
+	} else {
+		st.Cgroup.Paths = nil
+	}
+	os.Remove(filepath.Join(j.dir, rootDir))
+	if err := joblog.Append(filepath.Join(j.dir, logDir), message, time.Now()); err != nil {
+		s.log.Warn("log cannot be ended", "job", j.rec.Spec.ID, "error", err)
+	}
+	st.Status, st.Reason, st.Message = api.StatusFailed, api.ReasonExecutorError, message
+	st.FinishedAt = time.Now().UTC()
+	if err := disk.WriteJSON(filepath.Join(j.dir, statusFile), st); err != nil {
+		s.log.Error("end of job cannot be recorded", "job", j.rec.Spec.ID, "error", err)
+	}
+	j.change(func() { j.st = st })
+}
+
+// killRemains kills what is left of a job without a supervisor and returns how many processes would not go.
+func killRemains(st status, dir string) int {
+	deadline := time.Now().Add(killWait)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		left, err := proc.Remains(st.PID, st.Started, jobMarker(dir))
+		if err != nil {
+			return 0
+		}
+		for _, pid := range st.Cgroup.Processes() {
+			if p, ok := proc.Find(pid); ok && !p.Zombie {
+				left = append(left, p)
+			}
+		}
+		if len(left) == 0 || time.Now().After(deadline) {
+			return len(left)
+		}
+		proc.Kill(left)
+		time.Sleep(wait)
+	}
+}
+
+func lastBytes(s string, n int) string {
+	s = strings.TrimSpace(s)
+	return strings.ToValidUTF8(s[max(0, len(s)-n):], "")
+}
