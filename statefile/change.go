@@ -13,6 +13,8 @@ import (
 // replayed.
 type change interface {
 	recordType() Type
+	// check is an error for what a snapshot could not hold.
+	check() error
 	apply(s *State, at time.Time)
 }
 
@@ -91,6 +93,69 @@ func (*outputsChange) recordType() Type    { return TypeOutputs }
 func (*planChange) recordType() Type       { return TypePlan }
 func (*stepChange) recordType() Type       { return TypeStep }
 
+func (*epochChange) check() error { return nil }
+
+func (c *intentChange) check() error {
+	if c.Key == "" {
+		return fmt.Errorf("the intent record has no key")
+	}
+	return c.Ref().check(TypeIntent)
+}
+
+func (c *checkpointChange) check() error { return c.Ref.check(TypeCheckpoint) }
+func (c *tryChange) check() error        { return c.Ref.check(TypeTry) }
+
+func (c *putChange) check() error {
+	if c.Resource == nil {
+		return fmt.Errorf("the put record has no resource")
+	}
+	return c.Resource.Ref().check(TypePut)
+}
+
+func (c *deleteChange) check() error { return c.Ref.check(TypeDelete) }
+func (c *closeChange) check() error  { return c.Ref.check(TypeClose) }
+
+func (c *moveChange) check() error {
+	if err := c.From.check(TypeMove); err != nil {
+		return err
+	}
+	return c.To.check(TypeMove)
+}
+
+func (c *statusChange) check() error { return c.Ref.check(TypeStatus) }
+func (c *occupyChange) check() error { return Ref{Address: c.Address}.check(TypeOccupy) }
+
+func (c *backendChange) check() error {
+	if c.Name == "" {
+		return fmt.Errorf("the backend record has no name")
+	}
+	return nil
+}
+
+func (c *runChange) check() error   { return Ref{Address: c.Address}.check(TypeRun) }
+func (*outputsChange) check() error { return nil }
+
+func (c *planChange) check() error {
+	if c.ID == "" {
+		return fmt.Errorf("the plan record has no id")
+	}
+	return nil
+}
+
+func (c *stepChange) check() error {
+	if c.Plan == "" {
+		return fmt.Errorf("the step record has no plan")
+	}
+	return nil
+}
+
+func (r Ref) check(in Type) error {
+	if r.Address == "" {
+		return fmt.Errorf("the %s record has no address", in)
+	}
+	return nil
+}
+
 // decodeChange reads the content of a record. A field that it does not know is
 // an error, because the next snapshot would lose it.
 func decodeChange(t Type, data []byte) (change, error) {
@@ -141,8 +206,8 @@ func decodeChange(t Type, data []byte) (change, error) {
 	if err := decodeStrict(data, c); err != nil {
 		return nil, fmt.Errorf("the content of the %s record cannot be read: %w", t, err)
 	}
-	if put, ok := c.(*putChange); ok && put.Resource == nil {
-		return nil, fmt.Errorf("the put record holds no resource")
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -159,4 +224,3 @@ func decodeStrict(data []byte, into any) error {
 	}
 	return nil
 }
-

@@ -124,4 +124,3 @@ func NewPlan(at time.Time, plan AppliedPlan) Record {
 func NewStep(at time.Time, plan, step string) Record {
 	return newRecord(at, &stepChange{Plan: plan, Step: step})
 }
-

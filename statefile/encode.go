@@ -29,13 +29,14 @@ const (
 func EncodeSnapshot(snap *Snapshot) ([]byte, error) {
 	header := *snap
 	header.Resources = []*Resource{}
-	out, err := json.Marshal(&header)
+	out, err := encodeJSON(&header)
 	if err != nil {
 		return nil, fmt.Errorf("encode snapshot: %w", err)
 	}
 	out = bytes.TrimSuffix(out, []byte("]}"))
 	buf := bytes.NewBuffer(out)
 	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
 	for i, r := range snap.Resources {
 		if i > 0 {
 			buf.WriteByte(',')
@@ -53,6 +54,17 @@ func EncodeSnapshot(snap *Snapshot) ([]byte, error) {
 	buf.WriteString(hex.EncodeToString(sum[:]))
 	buf.WriteString(sumClose)
 	return buf.Bytes(), nil
+}
+
+// encodeJSON is json.Marshal, with < and > left as they are.
+func encodeJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
 // DecodeSnapshot reads what [EncodeSnapshot] wrote. Where names the source in

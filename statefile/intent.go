@@ -112,4 +112,3 @@ type ClosedIntent struct {
 	Until    time.Time `json:"until"`
 	Reason   string    `json:"reason,omitempty"`
 }
-

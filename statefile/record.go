@@ -61,7 +61,9 @@ type Record struct {
 // for Seal, so that constructors can stand in an argument list.
 func newRecord(at time.Time, c change) Record {
 	r := Record{Type: c.recordType(), Time: at.UTC().Round(0), change: c}
-	r.Data, r.err = json.Marshal(c)
+	if r.err = c.check(); r.err == nil {
+		r.Data, r.err = encodeJSON(c)
+	}
 	return r
 }
 
@@ -153,10 +155,10 @@ func isSum(b []byte) bool {
 // check reports a record that cannot be written.
 func (r *Record) check() error {
 	if r.err != nil {
-		return fmt.Errorf("encode %s record: %w", r.Type, r.err)
+		return fmt.Errorf("record %s: %w", r.Type, r.err)
 	}
 	if r.change == nil {
-		return fmt.Errorf("encode %s record: it was not made by a constructor", r.Type)
+		return fmt.Errorf("record %s: it was not made by a constructor", r.Type)
 	}
 	return nil
 }

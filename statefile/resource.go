@@ -152,4 +152,3 @@ type Output struct {
 	// Digest is the [Digest] of a sensitive value.
 	Digest string `json:"digest,omitempty"`
 }
-

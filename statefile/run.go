@@ -66,4 +66,3 @@ func (r *Run) Clone() *Run {
 	}
 	return &c
 }
-

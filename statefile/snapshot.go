@@ -1,7 +1,9 @@
 package statefile
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -57,11 +59,14 @@ type Written struct {
 func (s *State) Pull() ([]byte, error) {
 	snap := s.Snapshot()
 	snap.DigestKey = nil
-	out, err := json.MarshalIndent(snap, "", "  ")
-	if err != nil {
-		return nil, err
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(snap); err != nil {
+		return nil, fmt.Errorf("print state: %w", err)
 	}
-	return append(out, '\n'), nil
+	return out.Bytes(), nil
 }
 
 // MarshalJSON is [State.Pull] without the layout, so that a state can never be
@@ -69,5 +74,5 @@ func (s *State) Pull() ([]byte, error) {
 func (s *State) MarshalJSON() ([]byte, error) {
 	snap := s.Snapshot()
 	snap.DigestKey = nil
-	return json.Marshal(snap)
+	return encodeJSON(snap)
 }

@@ -359,4 +359,3 @@ func (s *State) Compact(now time.Time, version string) {
 		}
 	}
 }
-

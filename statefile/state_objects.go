@@ -107,4 +107,3 @@ func compareTombstones(a, b Tombstone) int {
 	return cmp.Or(cmp.Compare(a.Changed.Serial, b.Changed.Serial), a.Changed.At.Compare(b.Changed.At),
 		CompareAddresses(a.Address, b.Address), strings.Compare(a.Deposed, b.Deposed))
 }
-
