@@ -31,8 +31,11 @@ const (
 	ExitUsage = 64
 )
 
-// shutdownTime is what calls in flight get when the host is gone or ends the provider.
-const shutdownTime = 2 * time.Second
+// What canceled calls get to come to their end: when the host is gone, and when it ends the provider and waits.
+const (
+	shutdownTime = 2 * time.Second
+	endTime      = time.Second
+)
 
 const (
 	cookieKey   = "DSTACK_PROVIDER_HOST"
@@ -104,27 +107,27 @@ func serve(ctx context.Context, p providers.Provider, config *tls.Config, stderr
 		_, _ = io.Copy(io.Discard, os.NewFile(fdHost, "host"))
 	}()
 
+	limit := shutdownTime
+	gone := false
 	select {
-	case <-done: // the host said so
+	case <-done: // the host said so, and does not wait as long
+		limit = endTime
 	case <-host:
+		gone = true
 	case <-ctx.Done():
 	}
 	cancel()
-	wait(shutdownTime, s.calls.Wait)
-	wait(shutdownTime/4, func() { _ = s.closeAll() })
+	wait(limit, s.calls.Wait)
+	wait(limit/4, func() { _ = s.closeAll() })
 	select {
 	case g := <-made:
 		g.Stop()
-		wait(shutdownTime/4, func() { <-done })
-	default: // the listener could not be made
+		wait(limit/4, func() { <-done })
+	default: // not even the listener could be made; it is logged
+		return ExitError
 	}
-	// The host removes the socket's folder, if it can.
-	if dir := os.Getenv(socketDir); dir != "" {
-		select {
-		case <-host:
-			_ = os.RemoveAll(dir)
-		default:
-		}
+	if dir := os.Getenv(socketDir); gone && dir != "" {
+		_ = os.Remove(dir) // the host would have; it is empty by now
 	}
 	return ExitOK
 }
