@@ -26,7 +26,10 @@ var computeForms = forms[ComputeCapability]{
 			text += ".0"
 		}
 		c, err := ParseComputeCapability(text)
-		return c.settled(), err
+		if err != nil {
+			return ComputeCapability{}, err
+		}
+		return c.settled(), nil
 	},
 	list: computeFromList,
 }
@@ -111,7 +114,7 @@ func (c ComputeCapability) settled() ComputeCapability {
 func computeFromList(items []cty.Value) (ComputeCapability, error) {
 	if len(items) != 2 {
 		return ComputeCapability{}, mistake(computeWords.noun+" is not two numbers",
-			"The list has %d elements, not two. %s", len(items), computeWords.accepts)
+			"The number of elements in the list is %d, not 2. %s", len(items), computeWords.accepts)
 	}
 	parts, err := each(items, countForms(computeWords))
 	if err != nil {

@@ -38,9 +38,8 @@ func ParseDuration(text string) (Duration, error) {
 // DurationOf is d in whole seconds; a fraction is cut off. Durations below zero become zero, and those above a
 // hundred years become a hundred years.
 func DurationOf(d time.Duration) Duration {
-	v := Duration{seconds: min(max(int64(d/time.Second), 0), longest)}
-	v.text = v.Canonical()
-	return v
+	n := min(max(int64(d/time.Second), 0), longest)
+	return Duration{text: secondsText(n), seconds: n}
 }
 
 // Seconds is the length in seconds.
@@ -54,7 +53,7 @@ func (d Duration) String() string { return d.text }
 
 // Canonical is the duration in the largest unit that divides it: "60m" is "1h".
 func (d Duration) Canonical() string {
-	if d.text == "" && d.seconds == 0 {
+	if d.IsZero() {
 		return ""
 	}
 	return secondsText(d.seconds)
@@ -64,7 +63,9 @@ func (d Duration) Canonical() string {
 func (d Duration) IsZero() bool { return d == Duration{} }
 
 // Equal reports whether both are the same length, or both unset.
-func (d Duration) Equal(o Duration) bool { return d.Canonical() == o.Canonical() }
+func (d Duration) Equal(o Duration) bool {
+	return d.seconds == o.seconds && d.IsZero() == o.IsZero()
+}
 
 // MarshalText gives the text as written.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.text), nil }
@@ -152,7 +153,7 @@ func parseSeconds(text string, w words) (int64, error) {
 			}
 		}
 		if factor == 0 {
-			return 0, mistakeAt(place, len(unit), w.noun+" has an unknown unit", "%s is not a unit. %s", quote(unit), w.accepts)
+			return 0, mistakeAt(place, len(unit), w.noun+" has an unknown unit", "%s is not a unit.%s %s", quote(unit), timeUnitHint(unit), w.accepts)
 		}
 	}
 	n, ok := digits(s[:end], longest/factor)
@@ -160,6 +161,22 @@ func parseSeconds(text string, w words) (int64, error) {
 		return 0, mistakeAt(start, len(s), w.noun+" is too long", "%s is more than a hundred years. %s", quote(s), w.accepts)
 	}
 	return n * factor, nil
+}
+
+// timeUnitHint says what to write instead of a unit in capitals or in full.
+func timeUnitHint(unit string) string {
+	lower := strings.ToLower(unit)
+	for _, u := range [...]struct{ letter, other string }{
+		{"s", "s sec secs second seconds"}, {"m", "min mins minute minutes"}, {"h", "h hr hrs hour hours"},
+		{"d", "d day days"}, {"w", "w wk week weeks"},
+	} {
+		for word := range strings.FieldsSeq(u.other) {
+			if word == lower {
+				return " Write " + quote(u.letter) + "."
+			}
+		}
+	}
+	return ""
 }
 
 // secondsNumber reads a decimal number of seconds and cuts off its fraction.

@@ -157,7 +157,9 @@ func (e Env) String() string { return envText(e.entries) }
 
 // Canonical is the text form ordered by name; the order of variables means nothing.
 func (e Env) Canonical() string {
-	return envText(slices.SortedFunc(slices.Values(e.entries), func(a, b EnvEntry) int { return strings.Compare(a.Name, b.Name) }))
+	sorted := slices.Clone(e.entries)
+	slices.SortFunc(sorted, func(a, b EnvEntry) int { return strings.Compare(a.Name, b.Name) })
+	return envText(sorted)
 }
 
 // IsZero reports whether the environment is unset; an empty list or map is set.

@@ -77,6 +77,17 @@ func shifted(offset int, err error) error {
 	return &moved
 }
 
+// renamed gives err another summary.
+func renamed(summary string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	other := *e
+	other.Summary = summary
+	return &other
+}
+
 // quote prints s in quotes, shortened in the middle if it is long.
 func quote(s string) string {
 	const longest = 60

@@ -2,6 +2,7 @@ package value
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -13,14 +14,13 @@ import (
 // of each GPU, the number of GPUs (1 unless said), "total=160GB.." for the memory of all GPUs together, and
 // "compute=8.0" for the lowest compute capability.
 type GPU struct {
-	text     string
-	vendor   Vendor
-	names    []string // as written
-	memory   Range[float64]
-	hasCount bool // a count was read; without one it is exactly 1
-	count    Range[int]
-	total    Range[float64]
-	compute  ComputeCapability
+	text    string
+	vendor  Vendor
+	names   []string // as written
+	memory  Range[float64]
+	count   Range[int] // never without a bound, unless all is unset
+	total   Range[float64]
+	compute ComputeCapability
 }
 
 // ParseGPU reads the text of a requirement for GPUs.
@@ -83,7 +83,7 @@ func (g GPU) Canonical() string {
 	if g.memory != (Range[float64]{}) {
 		tokens = append(tokens, g.memory.format(memoryText))
 	}
-	tokens = append(tokens, IntRangeOf(g.count).text)
+	tokens = append(tokens, g.count.format(strconv.Itoa))
 	if g.total != (Range[float64]{}) {
 		tokens = append(tokens, "total="+g.total.format(memoryText))
 	}
@@ -94,7 +94,7 @@ func (g GPU) Canonical() string {
 }
 
 // IsZero reports whether the requirement is unset, so that anything will do.
-func (g GPU) IsZero() bool { return g.text == "" }
+func (g GPU) IsZero() bool { return g.count == Range[int]{} }
 
 // Equal reports whether both ask for the same.
 func (g GPU) Equal(o GPU) bool { return g.Canonical() == o.Canonical() }
@@ -141,8 +141,11 @@ func (GPU) Grammar() Grammar {
 	}
 }
 
+// settled is the requirement as its canonical text is read.
 func (g GPU) settled() GPU {
-	g.text = "0" // anything but unset
+	if len(g.names) > 0 {
+		g.names = g.foldedNames()
+	}
 	g.text = g.Canonical()
 	return g
 }

@@ -51,16 +51,24 @@ type KnownGPU struct {
 
 // KnownGPUs lists the GPUs that clouds and workshops commonly have, by vendor and name. The sizes are those that
 // vendors advertise; drivers report somewhat less (see SnapGPUMemory).
-func KnownGPUs() []KnownGPU { return slices.Clone(knownGPUs) }
+func KnownGPUs() []KnownGPU {
+	out := slices.Clone(knownGPUs)
+	for i := range out {
+		out[i].MemoryGB = slices.Clone(out[i].MemoryGB)
+	}
+	return out
+}
 
 // LookupGPU finds a GPU by name in any case. TPUs are found by their version and cores, "v5litepod-4", as well as by
 // their version alone.
 func LookupGPU(name string) (KnownGPU, bool) {
 	if i, ok := knownIndex[strings.ToLower(name)]; ok {
-		return knownGPUs[i], true
+		known := knownGPUs[i]
+		known.MemoryGB = slices.Clone(known.MemoryGB)
+		return known, true
 	}
-	if version, _, ok := ParseTPU(name); ok {
-		return KnownGPU{Name: strings.ToLower(name), Vendor: Google}, version != ""
+	if _, _, ok := ParseTPU(name); ok {
+		return KnownGPU{Name: strings.ToLower(name), Vendor: Google}, true
 	}
 	return KnownGPU{}, false
 }
@@ -86,27 +94,27 @@ var (
 	tpuVersions = []string{"v2", "v3", "v4", "v5p", "v5litepod", "v6e"}
 
 	knownGPUs = slices.Concat(
-		nvidia(6, 0, gpu{"P100", 16}),
-		nvidia(6, 1, gpu{"P4", 8}, gpu{"P40", 24}),
-		nvidia(7, 0, gpu{"V100", 16, 32}),
-		nvidia(7, 5, gpu{"T4", 16}, gpu{"T4G", 16}, gpu{"RTX6000", 24}),
-		nvidia(8, 0, gpu{"A30", 24}, gpu{"A100", 40, 80}),
-		nvidia(8, 6, gpu{"A2", 16}, gpu{"A10", 24}, gpu{"A10G", 24}, gpu{"A16", 16}, gpu{"A40", 48},
-			gpu{"A4000", 16}, gpu{"A4500", 20}, gpu{"A5000", 24}, gpu{"A6000", 48},
-			gpu{"RTX3060", 8, 12}, gpu{"RTX3060Ti", 8}, gpu{"RTX3070", 8}, gpu{"RTX3070Ti", 8},
-			gpu{"RTX3080", 10, 12}, gpu{"RTX3080Ti", 12}, gpu{"RTX3090", 24}, gpu{"RTX3090Ti", 24}),
-		nvidia(8, 9, gpu{"L4", 24}, gpu{"L40", 48}, gpu{"L40S", 48},
-			gpu{"RTX2000Ada", 16}, gpu{"RTX4000Ada", 20}, gpu{"RTX4500Ada", 24}, gpu{"RTX5000Ada", 32}, gpu{"RTX6000Ada", 48},
-			gpu{"RTX4060", 8}, gpu{"RTX4060Ti", 8, 16}, gpu{"RTX4070", 12}, gpu{"RTX4070Ti", 12},
-			gpu{"RTX4080", 16}, gpu{"RTX4090", 24}),
-		nvidia(9, 0, gpu{"H100", 80}, gpu{"H100NVL", 94}, gpu{"H200", 141}, gpu{"H200NVL", 141}, gpu{"GH200", 96, 144}),
-		nvidia(10, 0, gpu{"B200", 180}, gpu{"GB200", 186}),
-		nvidia(10, 3, gpu{"B300", 270}, gpu{"GB300", 279}),
-		nvidia(12, 0, gpu{"RTX5070", 12}, gpu{"RTX5070Ti", 16}, gpu{"RTX5080", 16}, gpu{"RTX5090", 32}, gpu{"RTXPRO6000", 96}),
-		others(AMD, gpu{"MI100", 32}, gpu{"MI210", 64}, gpu{"MI250", 128}, gpu{"MI250X", 128}, gpu{"MI300A", 128},
-			gpu{"MI300X", 192}, gpu{"MI308X", 128}, gpu{"MI325X", 288}, gpu{"MI350X", 288}, gpu{"MI355X", 288}),
-		others(Intel, gpu{"Gaudi", 32}, gpu{"Gaudi2", 96}, gpu{"Gaudi3", 128}),
-		others(Google, gpu{"v2"}, gpu{"v3"}, gpu{"v4"}, gpu{"v5p"}, gpu{"v5litepod"}, gpu{"v6e"}),
+		nvidia(6, 0, sized("P100", 16)),
+		nvidia(6, 1, sized("P4", 8), sized("P40", 24)),
+		nvidia(7, 0, sized("V100", 16, 32)),
+		nvidia(7, 5, sized("T4", 16), sized("T4G", 16), sized("RTX6000", 24)),
+		nvidia(8, 0, sized("A30", 24), sized("A100", 40, 80)),
+		nvidia(8, 6, sized("A2", 16), sized("A10", 24), sized("A10G", 24), sized("A16", 16), sized("A40", 48),
+			sized("A4000", 16), sized("A4500", 20), sized("A5000", 24), sized("A6000", 48),
+			sized("RTX3060", 8, 12), sized("RTX3060Ti", 8), sized("RTX3070", 8), sized("RTX3070Ti", 8),
+			sized("RTX3080", 10, 12), sized("RTX3080Ti", 12), sized("RTX3090", 24), sized("RTX3090Ti", 24)),
+		nvidia(8, 9, sized("L4", 24), sized("L40", 48), sized("L40S", 48),
+			sized("RTX2000Ada", 16), sized("RTX4000Ada", 20), sized("RTX4500Ada", 24), sized("RTX5000Ada", 32), sized("RTX6000Ada", 48),
+			sized("RTX4060", 8), sized("RTX4060Ti", 8, 16), sized("RTX4070", 12), sized("RTX4070Ti", 12),
+			sized("RTX4080", 16), sized("RTX4090", 24)),
+		nvidia(9, 0, sized("H100", 80), sized("H100NVL", 94), sized("H200", 141), sized("H200NVL", 141), sized("GH200", 96, 144)),
+		nvidia(10, 0, sized("B200", 180), sized("GB200", 186)),
+		nvidia(10, 3, sized("B300", 270), sized("GB300", 279)),
+		nvidia(12, 0, sized("RTX5070", 12), sized("RTX5070Ti", 16), sized("RTX5080", 16), sized("RTX5090", 32), sized("RTXPRO6000", 96)),
+		others(AMD, sized("MI100", 32), sized("MI210", 64), sized("MI250", 128), sized("MI250X", 128), sized("MI300A", 128),
+			sized("MI300X", 192), sized("MI308X", 128), sized("MI325X", 288), sized("MI350X", 288), sized("MI355X", 288)),
+		others(Intel, sized("Gaudi", 32), sized("Gaudi2", 96), sized("Gaudi3", 128)),
+		others(Google, sized("v2"), sized("v3"), sized("v4"), sized("v5p"), sized("v5litepod"), sized("v6e")),
 	)
 
 	knownIndex = func() map[string]int {
@@ -118,29 +126,20 @@ var (
 	}()
 )
 
-// gpu is a row of the table: a name and its memory sizes in GB.
-type gpu []any
+// sized is a row of the table: a name and its memory sizes in GB.
+func sized(name string, gb ...int) KnownGPU { return KnownGPU{Name: name, MemoryGB: gb} }
 
-func (g gpu) known(v Vendor, c ComputeCapability) KnownGPU {
-	k := KnownGPU{Name: g[0].(string), Vendor: v, Compute: c}
-	for _, gb := range g[1:] {
-		k.MemoryGB = append(k.MemoryGB, gb.(int))
+func nvidia(major, minor int, rows ...KnownGPU) []KnownGPU {
+	for i := range rows {
+		rows[i].Vendor = NVIDIA
+		rows[i].Compute = ComputeCapabilityOf(major, minor)
 	}
-	return k
+	return rows
 }
 
-func nvidia(major, minor int, rows ...gpu) []KnownGPU {
-	out := make([]KnownGPU, len(rows))
-	for i, row := range rows {
-		out[i] = row.known(NVIDIA, ComputeCapabilityOf(major, minor))
+func others(v Vendor, rows ...KnownGPU) []KnownGPU {
+	for i := range rows {
+		rows[i].Vendor = v
 	}
-	return out
-}
-
-func others(v Vendor, rows ...gpu) []KnownGPU {
-	out := make([]KnownGPU, len(rows))
-	for i, row := range rows {
-		out[i] = row.known(v, ComputeCapability{})
-	}
-	return out
+	return rows
 }

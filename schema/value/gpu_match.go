@@ -69,7 +69,7 @@ func (g GPU) lacks(gpus []GPUFact) []string {
 
 // wanted names number and kind of the GPUs that are needed: "8 x A100 80GB".
 func (g GPU) wanted() string {
-	what := countText(g.count)
+	what := g.count.format(strconv.Itoa)
 	switch {
 	case len(g.names) > 0:
 		what += " x " + strings.Join(g.names, " or ")
@@ -118,6 +118,24 @@ func (g GPU) InvolvesAMD() bool {
 		known, ok := LookupGPU(name)
 		return ok && known.Vendor == AMD
 	})
+}
+
+// DescribeGPUs names the GPUs of an instance for people: "8 x A100 80GB". It is empty if there are none.
+func DescribeGPUs(gpus []GPUFact) string {
+	var parts []string
+	for len(gpus) > 0 {
+		first, n := gpus[0], 1
+		for n < len(gpus) && gpus[n].Name == first.Name && gpus[n].MemoryMiB == first.MemoryMiB {
+			n++
+		}
+		part := strconv.Itoa(n) + " x " + orUnknown(first.Name)
+		if first.MemoryMiB > 0 {
+			part += " " + displayGB(first.gb())
+		}
+		parts = append(parts, part)
+		gpus = gpus[n:]
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (g GPU) hasName(name string) bool {

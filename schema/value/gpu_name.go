@@ -21,47 +21,58 @@ func NormalizeGPUName(reported string) (name string, vendor Vendor) {
 	case strings.Contains(upper, "HL-") || strings.Contains(upper, "GAUDI"):
 		return gaudiName(upper), Intel
 	case instinct.MatchString(upper):
-		name = instinct.FindString(upper)
-		return foldGPUName(name), AMD
+		return foldGPUName(instinct.FindString(upper)), AMD
 	case strings.Contains(upper, "GH200"):
 		return "GH200", NVIDIA
 	}
-	return nvidiaName(upper, words)
+	name, vendor = withoutVendor(words)
+	if vendor == "" || vendor == NVIDIA {
+		if product := nvidiaName(upper); product != "" {
+			return product, NVIDIA
+		}
+	}
+	return name, vendor
 }
 
 var (
 	instinct   = regexp.MustCompile(`\bMI\d+[A-Z]?\b`)
 	dataCenter = regexp.MustCompile(`\b(GB|[AHLPTVB])\d+[A-Z]*\b`)
-	workshop   = regexp.MustCompile(`\bRTX ?(PRO )?\d{4}( ?TI)?( ADA)?\b`)
+	workshop   = regexp.MustCompile(`\bRTX ?(PRO )?\d{4}( ?TI)?( SFF)?( ADA)?\b`)
 )
 
-func nvidiaName(upper string, words []string) (string, Vendor) {
+// nvidiaName is the name of NVIDIA's product, or nothing if none is recognised.
+func nvidiaName(upper string) string {
 	upper = strings.ReplaceAll(upper, "ADA GENERATION", "ADA")
 	if m := workshop.FindString(upper); m != "" {
-		return foldGPUName(strings.ReplaceAll(m, " ", "")), NVIDIA
+		return foldGPUName(strings.NewReplacer(" ", "", "SFF", "").Replace(m))
 	}
-	if m := dataCenter.FindString(upper); m != "" {
-		// An NVL variant has more memory, so it has a name of its own.
-		if rest := upper[strings.Index(upper, m)+len(m):]; strings.HasPrefix(rest, " NVL") {
-			m += "NVL"
-		}
-		return foldGPUName(m), NVIDIA
+	place := dataCenter.FindStringIndex(upper)
+	if place == nil {
+		return ""
 	}
-	kept := words[:0:0]
-	vendor := Vendor("")
+	name := upper[place[0]:place[1]]
+	// An NVL variant has more memory, so it has a name of its own.
+	if strings.HasPrefix(upper[place[1]:], " NVL") {
+		name += "NVL"
+	}
+	return foldGPUName(name)
+}
+
+// withoutVendor drops the words that name a vendor or its brands.
+func withoutVendor(words []string) (name string, vendor Vendor) {
 	for _, w := range words {
 		switch strings.ToUpper(w) {
 		case "NVIDIA", "TESLA", "QUADRO", "GEFORCE":
 			vendor = NVIDIA
 		case "AMD", "RADEON", "INSTINCT":
 			vendor = AMD
-		case "INTEL":
+		case "INTEL", "INTEL(R)":
 			vendor = Intel
 		default:
-			kept = append(kept, w)
+			name += w
 		}
 	}
-	return strings.Join(kept, ""), vendor
+	return name, vendor
 }
 
 // gaudiName names the product by the number of its card.

@@ -1,7 +1,6 @@
 package value
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -23,7 +22,7 @@ var (
 		text:  ParseGPU,
 		number: func(text string) (GPU, error) {
 			n, err := countForms(gpuCountWords).number(text)
-			return GPU{hasCount: true, count: Exactly(n)}.settled(), err
+			return GPU{count: Exactly(n)}.settled(), err
 		},
 		object: gpuFromObject,
 	}
@@ -59,8 +58,8 @@ func (g *GPU) scan(q squeezed) error {
 
 // fill adds what is so unless said otherwise.
 func (g *GPU) fill() {
-	if !g.hasCount {
-		g.count, g.hasCount = Exactly(1), true
+	if g.count == (Range[int]{}) {
+		g.count = Exactly(1)
 	}
 }
 
@@ -83,7 +82,6 @@ func (g *GPU) token(q squeezed, from, to int) (class string, err error) {
 		return "memory", err
 	}
 	g.count, err = parseRange(q, from, to, gpuCountWords, scanCount)
-	g.hasCount = true
 	return "count", err
 }
 
@@ -195,11 +193,11 @@ func gpuFromObject(o object) (GPU, error) {
 	if g.names, _, err = attr(o, "name", gpuNameForms()); err != nil {
 		return GPU{}, err
 	}
-	count, set, err := attr(o, "count", intRangeFormsFor(gpuCountWords))
+	count, _, err := attr(o, "count", intRangeFormsFor(gpuCountWords))
 	if err != nil {
 		return GPU{}, err
 	}
-	g.count, g.hasCount = count.span, set
+	g.count = count.span
 	memory, _, err := attr(o, "memory", memoryRangeFormsFor(gpuMemoryWords))
 	if err != nil {
 		return GPU{}, err
@@ -219,6 +217,3 @@ func gpuFromObject(o object) (GPU, error) {
 	g.fill()
 	return g.settled(), nil
 }
-
-// text of a count in the sentences of a match.
-func countText(r Range[int]) string { return r.format(strconv.Itoa) }

@@ -66,7 +66,9 @@ func (d IdleDuration) Canonical() string {
 func (d IdleDuration) IsZero() bool { return d == IdleDuration{} }
 
 // Equal reports whether both mean the same.
-func (d IdleDuration) Equal(o IdleDuration) bool { return d.Canonical() == o.Canonical() }
+func (d IdleDuration) Equal(o IdleDuration) bool {
+	return d.never == o.never && d.seconds == o.seconds && d.IsZero() == o.IsZero()
+}
 
 // MarshalText gives the text as written.
 func (d IdleDuration) MarshalText() ([]byte, error) { return []byte(d.text), nil }

@@ -52,8 +52,13 @@ func countForms(w words) forms[int] {
 // ParseIntRange reads a range of counts.
 func ParseIntRange(text string) (IntRange, error) { return parseIntRange(text, intRangeWords) }
 
-// IntRangeOf is a range of counts. A range without any bound is unset.
-func IntRangeOf(span Range[int]) IntRange { return IntRange{span: span}.settled() }
+// IntRangeOf is a range of counts, whose minimum must not be above its maximum. A range without any bound is unset. A
+// bound that is no count becomes the nearest one that is.
+func IntRangeOf(span Range[int]) IntRange {
+	span.Min = min(max(span.Min, 0), mostCount)
+	span.Max = min(max(span.Max, 0), mostCount)
+	return IntRange{span: span}.settled()
+}
 
 // Range is the range.
 func (r IntRange) Range() Range[int] { return r.span }

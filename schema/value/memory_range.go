@@ -44,8 +44,10 @@ func ParseMemoryRange(text string) (MemoryRange, error) {
 	return parseMemoryRange(text, memoryRangeWords)
 }
 
-// MemoryRangeOf is a range in GB. A range without any bound is unset.
+// MemoryRangeOf is a range in GB, whose minimum must not be above its maximum. A range without any bound is unset. A
+// bound that is no amount becomes the nearest one that is, as in MemoryOf.
 func MemoryRangeOf(span Range[float64]) MemoryRange {
+	span.Min, span.Max = MemoryOf(span.Min).gb, MemoryOf(span.Max).gb
 	return MemoryRange{span: span}.settled()
 }
 

@@ -177,9 +177,7 @@ func (m *Mount) addVolume(name string) error {
 	}
 	n, err := ParseName(name)
 	if err != nil {
-		e := *err.(*Error)
-		e.Summary = "Mount names no valid volume"
-		return &e
+		return renamed("Mount names no valid volume", err)
 	}
 	if slices.Contains(m.volumes, n) {
 		return mistakeAt(0, len(name), "Mount names a volume twice", "%s is there already. Remove one of them.", quote(name))
@@ -218,7 +216,7 @@ func absolute(s, what string) (string, error) {
 	at := 0
 	for part := range strings.SplitSeq(s, "/") {
 		if part == ".." {
-			return "", mistakeAt(at, 2, "Mount has a path with ..", "The %s, %s, contains \"..\". Write it without.", what, quote(s))
+			return "", mistakeAt(at, 2, "Mount has a path with a parent folder", "The %s, %s, contains \"..\". Write it without.", what, quote(s))
 		}
 		at += len(part) + 1
 	}
@@ -271,7 +269,7 @@ func mountFromObject(o object) (Mount, error) {
 		}
 		return m.settled(), nil
 	}
-	if o.has("optional") {
+	if m.optional {
 		return Mount{}, within(cty.GetAttrStep{Name: "optional"},
 			mistake("Mount of a volume cannot be optional", "Only a folder of the instance (instance_path) can be optional. Remove optional."))
 	}

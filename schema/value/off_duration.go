@@ -65,7 +65,9 @@ func (d OffDuration) Canonical() string {
 func (d OffDuration) IsZero() bool { return d == OffDuration{} }
 
 // Equal reports whether both mean the same.
-func (d OffDuration) Equal(o OffDuration) bool { return d.Canonical() == o.Canonical() }
+func (d OffDuration) Equal(o OffDuration) bool {
+	return d.off == o.off && d.seconds == o.seconds && d.IsZero() == o.IsZero()
+}
 
 // MarshalText gives the text as written.
 func (d OffDuration) MarshalText() ([]byte, error) { return []byte(d.text), nil }

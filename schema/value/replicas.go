@@ -20,7 +20,10 @@ var replicaForms = forms[ReplicaRange]{
 	text:  ParseReplicaRange,
 	number: func(text string) (ReplicaRange, error) {
 		r, err := ParseReplicaRange(text)
-		return r.settled(), err
+		if err != nil {
+			return ReplicaRange{}, err
+		}
+		return r.settled(), nil
 	},
 	object: replicasFromObject,
 }
@@ -32,11 +35,10 @@ func ParseReplicaRange(text string) (ReplicaRange, error) {
 	if err != nil {
 		return ReplicaRange{}, err
 	}
-	r, err := replicasFrom(span, text)
-	if err != nil {
-		e := err.(*Error)
-		e.Offset, e.Length = 0, len(text)
-		return ReplicaRange{}, e
+	r, problem := replicasFrom(span, text)
+	if problem != nil {
+		problem.Offset, problem.Length = 0, len(text)
+		return ReplicaRange{}, problem
 	}
 	r.text = text
 	return r, nil
@@ -107,7 +109,7 @@ func (r ReplicaRange) settled() ReplicaRange {
 	return r
 }
 
-func replicasFrom(span Range[int], written string) (ReplicaRange, error) {
+func replicasFrom(span Range[int], written string) (ReplicaRange, *Error) {
 	switch {
 	case !span.HasMax:
 		return ReplicaRange{}, mistake("Number of replicas has no maximum",
@@ -124,9 +126,9 @@ func replicasFromObject(o object) (ReplicaRange, error) {
 	if err != nil {
 		return ReplicaRange{}, err
 	}
-	r, err := replicasFrom(span, span.format(strconv.Itoa))
-	if err != nil {
-		return ReplicaRange{}, err
+	r, problem := replicasFrom(span, span.format(strconv.Itoa))
+	if problem != nil {
+		return ReplicaRange{}, problem
 	}
 	return r.settled(), nil
 }

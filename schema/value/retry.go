@@ -90,9 +90,9 @@ func ParseRetryPolicy(text string) (RetryPolicy, error) {
 	}
 	at := start + open + 1
 	for part := range strings.SplitSeq(s[open+1:len(s)-1], ",") {
-		if err := p.add(strings.Trim(part, " \t")); err != nil {
-			err.Offset, err.Length = at, len(part)
-			return RetryPolicy{}, err
+		if problem := p.add(strings.Trim(part, " \t")); problem != nil {
+			problem.Offset, problem.Length = at, len(part)
+			return RetryPolicy{}, problem
 		}
 		at += len(part) + 1
 	}
@@ -154,11 +154,7 @@ func (p RetryPolicy) Canonical() string {
 	case p.Off():
 		return "off"
 	}
-	var names []string
-	for _, e := range p.Events() {
-		names = append(names, string(e))
-	}
-	return secondsText(p.seconds) + "[" + strings.Join(names, ",") + "]"
+	return p.settled().text
 }
 
 // IsZero reports whether the policy is unset.
@@ -202,9 +198,13 @@ func (RetryPolicy) Grammar() Grammar {
 	}
 }
 
+// settled has the canonical text of a policy that is not off.
 func (p RetryPolicy) settled() RetryPolicy {
-	p.text = "off"
-	p.text = p.Canonical()
+	var names []string
+	for _, e := range p.Events() {
+		names = append(names, string(e))
+	}
+	p.text = secondsText(p.seconds) + "[" + strings.Join(names, ",") + "]"
 	return p
 }
 

@@ -24,11 +24,10 @@ var userForms = forms[UnixUser]{
 	words: userWords,
 	text:  ParseUnixUser,
 	number: func(text string) (UnixUser, error) {
-		u, err := ParseUnixUser(text)
-		if err == nil {
-			u.text = u.Canonical()
+		if strings.Contains(text, ".") {
+			return UnixUser{}, mistake("User is not a whole number", "%s is no id. %s", text, userWords.accepts)
 		}
-		return u, err
+		return ParseUnixUser(text)
 	},
 }
 
