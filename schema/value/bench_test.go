@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
-
-	"github.com/dstackai/dstack-planner/schema/value"
 )
 
 // BenchmarkParse reads 10,000 texts of each grammar that a large configuration has many of.

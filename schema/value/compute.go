@@ -102,7 +102,7 @@ func (ComputeCapability) Grammar() Grammar {
 			{`[8, 0]`, "8.0 or later"},
 		},
 		Schema: anyOf(textSchema(`^\s*\d+\.\d+\s*$`), Schema{"type": "number", "minimum": 0},
-			Schema{"type": "array", "items": Schema{"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}),
+			Schema{"type": "array", "items": countSchema(), "minItems": 2, "maxItems": 2}),
 	}
 }
 

@@ -126,8 +126,12 @@ func (IntRange) Grammar() Grammar {
 
 const countToken = `\d[\d\s]*`
 
+func countSchema() Schema {
+	return anyOf(textSchema(`^\s*`+countToken+`$`), Schema{"type": "integer", "minimum": 0})
+}
+
 func intRangeSchema() Schema {
-	bound := anyOf(textSchema(`^\s*`+countToken+`$`), Schema{"type": "integer", "minimum": 0})
+	bound := countSchema()
 	return anyOf(
 		textSchema(`^\s*(`+countToken+`|`+countToken+`\.\s*\.\s*(`+countToken+`)?|\.\s*\.\s*`+countToken+`)$`),
 		Schema{"type": "integer", "minimum": 0},

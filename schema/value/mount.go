@@ -144,6 +144,7 @@ func (m *Mount) UnmarshalCty(v cty.Value) error { return decodeCty(m, v, mountFo
 func (Mount) Grammar() Grammar {
 	text := Schema{"type": "string"}
 	source := anyOf(text, listSchema(text))
+	flag := Schema{"type": "boolean"}
 	return Grammar{
 		Name:    "Mount",
 		Summary: "What a job finds at a path of its container: a volume, or a folder of the instance.",
@@ -158,9 +159,9 @@ func (Mount) Grammar() Grammar {
 		},
 		Schema: anyOf(
 			textSchema(`^([^:/]+|\??/[^:]*):/[^:]*$`),
-			objectSchema([]string{"name", "path"}, map[string]Schema{"name": source, "path": text}),
-			objectSchema([]string{"volume", "path"}, map[string]Schema{"volume": source, "path": text}),
-			objectSchema([]string{"instance_path", "path"}, map[string]Schema{"instance_path": text, "path": text, "optional": {"type": "boolean"}}),
+			objectSchema([]string{"name", "path"}, map[string]Schema{"name": source, "path": text, "optional": flag}),
+			objectSchema([]string{"volume", "path"}, map[string]Schema{"volume": source, "path": text, "optional": flag}),
+			objectSchema([]string{"instance_path", "path"}, map[string]Schema{"instance_path": text, "path": text, "optional": flag}),
 		),
 	}
 }

@@ -89,7 +89,7 @@ func (r *ReplicaRange) UnmarshalCty(v cty.Value) error { return decodeCty(r, v, 
 
 // Grammar describes numbers of replicas.
 func (ReplicaRange) Grammar() Grammar {
-	bound := anyOf(textSchema(`^\s*`+countToken+`$`), Schema{"type": "integer", "minimum": 0})
+	bound := countSchema()
 	return Grammar{
 		Name:    "Replicas",
 		Summary: "How many replicas a service has.",
