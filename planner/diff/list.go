@@ -1,0 +1,227 @@
+package diff
+
+import (
+	"strconv"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// list compares two lists by their longest common subsequence. What has no partner there is paired by identity, else by
+// place, so that a change inside an element is one difference. A list that appears or goes is one difference too.
+func (c *comparer) list(a *schema.Attribute, p, w cty.Value, path []byte) bool {
+	if p.IsNull() || w.IsNull() {
+		if p.IsNull() && w.IsNull() {
+			return false
+		}
+		c.differ(a, string(path), p, w)
+		return true
+	}
+	olds, news := p.AsValueSlice(), w.AsValueSlice()
+	pairs := Align(c.keys(a, olds, c.prior, path), c.keys(a, news, c.want, path))
+	differs := false
+	for i := 0; i < len(pairs); {
+		if pairs[i].Old >= 0 && pairs[i].New >= 0 {
+			i++
+			continue
+		}
+		end := i
+		var gapOld, gapNew []int
+		for ; end < len(pairs) && (pairs[end].Old < 0 || pairs[end].New < 0); end++ {
+			if pairs[end].Old >= 0 {
+				gapOld = append(gapOld, pairs[end].Old)
+			} else {
+				gapNew = append(gapNew, pairs[end].New)
+			}
+		}
+		for _, pair := range partners(a, olds, news, gapOld, gapNew) {
+			c.elements(a, olds, news, pair, path)
+		}
+		differs, i = true, end
+	}
+	return differs
+}
+
+// elements records what differs between two partners, or the one that has none.
+func (c *comparer) elements(a *schema.Attribute, olds, news []cty.Value, pair Pair, path []byte) {
+	elem := a.Type.ElementType()
+	switch {
+	case pair.New < 0:
+		at := string(appendIndex(path, pair.Old))
+		c.differGone(a, at, olds[pair.Old])
+	case pair.Old < 0:
+		at := string(appendIndex(path, pair.New))
+		c.differAt(a, at, "", cty.NullVal(elem), news[pair.New])
+	case a.Elem != nil && news[pair.New].IsKnown():
+		c.paired(a, olds[pair.Old], news[pair.New], pair, path)
+	default:
+		c.differAt(a, string(appendIndex(path, pair.New)), string(appendIndex(path, pair.Old)), olds[pair.Old], news[pair.New])
+	}
+}
+
+// differGone records an element that goes. Its path is one of prior: want may hold something else there.
+func (c *comparer) differGone(a *schema.Attribute, path string, p cty.Value) {
+	want := c.want
+	c.want = Value{}
+	c.differAt(a, path, path, p, cty.NullVal(p.Type()))
+	c.want = want
+}
+
+// paired compares two objects that are one element, which may have moved. An element that has the same leaves but for
+// what is unset is no difference.
+func (c *comparer) paired(a *schema.Attribute, p, w cty.Value, pair Pair, path []byte) {
+	sub := comparer{prior: rebase(c.prior, string(appendIndex(path, pair.Old))), want: rebase(c.want, string(appendIndex(path, pair.New))), quiet: c.quiet}
+	sub.out.ByRule = map[schema.Change][]string{}
+	sub.object(a.Elem, p, w, nil)
+	base := string(appendIndex(path, pair.New)) + "."
+	for _, d := range sub.out.Diffs {
+		d.Path = base + d.Path
+		c.out.Diffs = append(c.out.Diffs, d)
+	}
+	for rule, paths := range sub.out.ByRule {
+		for _, p := range paths {
+			c.follow(rule, base+p)
+		}
+	}
+}
+
+// rebase keeps of a value's secrets those below root, by their paths from there.
+func rebase(v Value, root string) Value {
+	out := Value{}
+	for p, d := range v.Digests {
+		if Under(p, root) && len(p) > len(root)+1 {
+			if out.Digests == nil {
+				out.Digests = map[string]string{}
+			}
+			out.Digests[p[len(root)+1:]] = d
+		}
+	}
+	for _, p := range v.Sensitive {
+		if Under(p, root) && len(p) > len(root)+1 {
+			out.Sensitive = append(out.Sensitive, p[len(root)+1:])
+		}
+	}
+	return out
+}
+
+// keys is one text for each element, the same for elements that are the same.
+func (c *comparer) keys(a *schema.Attribute, elems []cty.Value, in Value, path []byte) []string {
+	out := make([]string, len(elems))
+	secrets := len(in.Digests) > 0
+	for i, e := range elems {
+		at := appendIndex(path, i)
+		if e.Type() == cty.String && e.IsKnown() && !e.IsNull() && !secrets {
+			out[i] = canonical(a, e.AsString())
+			continue
+		}
+		out[i] = string(appendCanonical(nil, a, e, in, at, i))
+	}
+	return out
+}
+
+// appendCanonical writes a value so that equal values are written the same. An unknown one equals nothing, not even the
+// unknown one beside it.
+func appendCanonical(b []byte, a *schema.Attribute, v cty.Value, in Value, path []byte, salt int) []byte {
+	if d, ok := in.Digests[string(path)]; ok {
+		return append(append(b, 's'), d...)
+	}
+	if !v.IsKnown() {
+		return strconv.AppendInt(append(b, "?\x00"...), int64(salt), 10)
+	}
+	if v.IsNull() {
+		v = unset(a)
+	}
+	if v.IsNull() {
+		return append(b, '-')
+	}
+	ty := v.Type()
+	switch {
+	case ty == cty.String && v.AsString() == "":
+		return append(b, '-')
+	case ty == cty.String:
+		return strconv.AppendQuote(b, canonical(a, v.AsString()))
+	case ty.IsObjectType() && a.Elem != nil:
+		b = append(b, '{')
+		for _, f := range a.Elem.Attrs {
+			b = appendCanonical(b, f, attr(v, f), in, appendAttr(path, f.Name), salt)
+			b = append(b, ',')
+		}
+		return append(b, '}')
+	case ty.IsListType():
+		b = append(b, '[')
+		for i, e := range v.AsValueSlice() {
+			b = appendCanonical(b, &schema.Attribute{Grammar: a.Grammar, Elem: a.Elem, Type: ty.ElementType()}, e, in, appendIndex(path, i), salt)
+			b = append(b, ',')
+		}
+		return append(b, ']')
+	case ty.IsMapType():
+		b = append(b, '{')
+		elems := v.AsValueMap()
+		for _, k := range sortedKeys(elems, nil) {
+			b = strconv.AppendQuote(b, k)
+			b = appendCanonical(b, &schema.Attribute{Grammar: a.Grammar, Elem: a.Elem, Type: ty.ElementType()}, elems[k], in, appendKey(path, k), salt)
+			b = append(b, ',')
+		}
+		return append(b, '}')
+	}
+	return append(b, encode(v)...)
+}
+
+// partners pairs what stands in one gap of an alignment: objects by their identity, which is what their schema requires,
+// and everything else by place.
+func partners(a *schema.Attribute, olds, news []cty.Value, gapOld, gapNew []int) []Pair {
+	if a.Elem == nil {
+		return byPlace(gapOld, gapNew)
+	}
+	ids := func(elems []cty.Value, gap []int) ([]string, bool) {
+		out := make([]string, len(gap))
+		named := false
+		for i, at := range gap {
+			for _, f := range a.Elem.Attrs {
+				if f.Required {
+					named = true
+					out[i] += string(appendCanonical(nil, f, attr(elems[at], f), Value{}, nil, -1-at)) + ","
+				}
+			}
+		}
+		return out, named
+	}
+	for _, at := range gapNew {
+		if !news[at].IsKnown() {
+			return byPlace(gapOld, gapNew)
+		}
+	}
+	oldIDs, named := ids(olds, gapOld)
+	if !named {
+		return byPlace(gapOld, gapNew)
+	}
+	newIDs, _ := ids(news, gapNew)
+	var out []Pair
+	for _, p := range Align(oldIDs, newIDs) {
+		q := Pair{-1, -1}
+		if p.Old >= 0 {
+			q.Old = gapOld[p.Old]
+		}
+		if p.New >= 0 {
+			q.New = gapNew[p.New]
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+func byPlace(gapOld, gapNew []int) []Pair {
+	out := make([]Pair, 0, max(len(gapOld), len(gapNew)))
+	for i := range max(len(gapOld), len(gapNew)) {
+		p := Pair{-1, -1}
+		if i < len(gapOld) {
+			p.Old = gapOld[i]
+		}
+		if i < len(gapNew) {
+			p.New = gapNew[i]
+		}
+		out = append(out, p)
+	}
+	return out
+}
