@@ -11,9 +11,7 @@ import (
 // sample is a snapshot and a journal of n records that continues it.
 func sample(tb testing.TB, n int) (snapshot, journal []byte, after *State) {
 	tb.Helper()
-	state := New("6a1f0c1e-0000-4000-8000-000000000001", bytes.Repeat([]byte{7}, DigestKeySize))
-	record(tb, state, NewPut(testTime, testVolume(0), ""))
-	state.Compact(testTime, "0.1.0")
+	state := before(tb)
 	snapshot, err := EncodeSnapshot(state.Snapshot())
 	require.NoError(tb, err)
 	journal = record(tb, state, NewEpoch(testTime, Holder{User: "ana", Host: "laptop", PID: 1}, "0.1.0"))
@@ -21,6 +19,15 @@ func sample(tb testing.TB, n int) (snapshot, journal []byte, after *State) {
 		journal = append(journal, record(tb, state, NewPut(testTime, testVolume(i), ""))...)
 	}
 	return snapshot, journal, state
+}
+
+// before is the state that the sample's journal continues.
+func before(tb testing.TB) *State {
+	tb.Helper()
+	state := New("6a1f0c1e-0000-4000-8000-000000000001", bytes.Repeat([]byte{7}, DigestKeySize))
+	record(tb, state, NewPut(testTime, testVolume(0), ""))
+	state.Compact(testTime, "0.1.0")
+	return state
 }
 
 // record seals and applies records as a session does.
@@ -34,11 +41,10 @@ func record(tb testing.TB, state *State, records ...Record) []byte {
 	return lines
 }
 
-func open(snapshot, journal []byte) (*State, Tail, error) {
-	state, err := openSnapshot("snapshot.json", snapshot)
-	if err != nil {
-		return nil, Tail{}, err
-	}
+// replay reads a journal behind the state of before.
+func replay(tb testing.TB, journal []byte) (*State, Tail, error) {
+	tb.Helper()
+	state := before(tb)
 	tail, err := state.Replay("journal-1.jsonl", journal)
 	return state, tail, err
 }
@@ -96,14 +102,14 @@ func checkAgain(t *testing.T, state *State) {
 
 // FuzzJournal reads any bytes as a journal: no panic, and an error that says where.
 func FuzzJournal(f *testing.F) {
-	snapshot, journal, _ := sample(f, 4)
+	_, journal, _ := sample(f, 4)
 	f.Add(journal)
 	f.Add(journal[:len(journal)-10])
 	f.Add(append(bytes.Clone(journal), 0, 0, 0))
 	f.Add([]byte("\n"))
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		state, tail, err := open(snapshot, data)
+		state, tail, err := replay(t, data)
 		if err != nil {
 			requireTyped(t, err)
 			return
@@ -115,7 +121,7 @@ func FuzzJournal(f *testing.F) {
 			next = append(next, '\n')
 		}
 		next = append(next, record(t, state, NewPut(testTime, testVolume(99), ""))...)
-		again, _, err := open(snapshot, next)
+		again, _, err := replay(t, next)
 		require.NoError(t, err)
 		require.Equal(t, state.Head(), again.Head())
 	})
@@ -124,7 +130,7 @@ func FuzzJournal(f *testing.F) {
 // FuzzDamage changes one byte of a journal or cuts it: either that is found, or
 // everything that was acknowledged is there.
 func FuzzDamage(f *testing.F) {
-	snapshot, journal, after := sample(f, 4)
+	_, journal, after := sample(f, 4)
 	f.Add(uint(0), byte(1), false)
 	f.Add(uint(len(journal)-1), byte(1), false)
 	f.Add(uint(len(journal)-1), byte('\n'), false)
@@ -134,7 +140,7 @@ func FuzzDamage(f *testing.F) {
 		at %= uint(len(journal))
 		data := bytes.Clone(journal)
 		if cut {
-			state, tail, err := open(snapshot, data[:at])
+			state, tail, err := replay(t, data[:at])
 			require.NoError(t, err, "a journal that is cut short can always be read")
 			require.Equal(t, bytes.Count(data[:at+1], []byte("\n")), tail.Lines, "a record counts as soon as only its line feed is missing")
 			require.LessOrEqual(t, state.Records(), after.Records())
@@ -143,13 +149,13 @@ func FuzzDamage(f *testing.F) {
 		if data[at] ^= mask; mask == 0 {
 			return
 		}
-		checkDamaged(t, snapshot, data, after)
+		checkDamaged(t, data, after)
 	})
 }
 
-func checkDamaged(t *testing.T, snapshot, journal []byte, after *State) {
+func checkDamaged(t *testing.T, journal []byte, after *State) {
 	t.Helper()
-	state, _, err := open(snapshot, journal)
+	state, _, err := replay(t, journal)
 	if err != nil {
 		requireTyped(t, err)
 		return
@@ -179,7 +185,7 @@ func FuzzRecord(f *testing.F) {
 
 // TestEveryByteOfAJournalCounts changes each byte in each bit, and to zero.
 func TestEveryByteOfAJournalCounts(t *testing.T) {
-	snapshot, journal, after := sample(t, 3)
+	_, journal, after := sample(t, 3)
 	for i := range journal {
 		for _, to := range []byte{journal[i] ^ 1, journal[i] ^ 0x20, journal[i] ^ 0x80, 0, '\n'} {
 			if to == journal[i] {
@@ -187,7 +193,7 @@ func TestEveryByteOfAJournalCounts(t *testing.T) {
 			}
 			data := bytes.Clone(journal)
 			data[i] = to
-			checkDamaged(t, snapshot, data, after)
+			checkDamaged(t, data, after)
 		}
 	}
 }
