@@ -159,7 +159,7 @@ func (c *comparer) object(o *schema.Object, p, w cty.Value, path []byte) {
 		if a.Elem != nil && !a.Many && pv.Type().IsObjectType() && wv.IsKnown() {
 			c.nested(a, pv, wv, at)
 		} else if !c.attribute(a, pv, wv, at) {
-			if !c.quiet && (!pv.IsNull() || !wv.IsNull() || c.want.hidden(string(at))) {
+			if !c.quiet && (says(a, pv) || says(a, wv) || c.want.hidden(string(at))) {
 				c.out.Unchanged++
 			}
 		}
@@ -317,6 +317,18 @@ func same(a *schema.Attribute, x, y cty.Value) bool {
 		return x.AsBigFloat().Cmp(y.AsBigFloat()) == 0
 	}
 	return x.RawEquals(y)
+}
+
+// says tells whether a value is more than what stands there anyway: false and zero come from every provider's struct.
+func says(a *schema.Attribute, v cty.Value) bool {
+	if v.IsNull() {
+		return false
+	}
+	if ty := v.Type(); ty != cty.Bool && ty != cty.Number {
+		return true
+	}
+	anyway := unset(a)
+	return anyway.IsNull() || !same(a, v, anyway)
 }
 
 func emptyText(v cty.Value) bool {

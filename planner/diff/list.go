@@ -48,15 +48,16 @@ func (c *comparer) elements(a *schema.Attribute, olds, news []cty.Value, pair Pa
 	elem := a.Type.ElementType()
 	switch {
 	case pair.New < 0:
-		at := string(appendIndex(path, pair.Old))
+		at := indexed(path, pair.Old)
 		c.differGone(a, at, olds[pair.Old])
 	case pair.Old < 0:
-		at := string(appendIndex(path, pair.New))
+		at := indexed(path, pair.New)
 		c.differAt(a, at, "", cty.NullVal(elem), news[pair.New])
 	case a.Elem != nil && news[pair.New].IsKnown():
 		c.paired(a, olds[pair.Old], news[pair.New], pair, path)
 	default:
-		c.differAt(a, string(appendIndex(path, pair.New)), string(appendIndex(path, pair.Old)), olds[pair.Old], news[pair.New])
+		priorAt, at := indexed(path, pair.Old), indexed(path, pair.New)
+		c.differAt(a, at, priorAt, olds[pair.Old], news[pair.New])
 	}
 }
 
@@ -71,10 +72,10 @@ func (c *comparer) differGone(a *schema.Attribute, path string, p cty.Value) {
 // paired compares two objects that are one element, which may have moved. An element that has the same leaves but for
 // what is unset is no difference.
 func (c *comparer) paired(a *schema.Attribute, p, w cty.Value, pair Pair, path []byte) {
-	sub := comparer{prior: rebase(c.prior, string(appendIndex(path, pair.Old))), want: rebase(c.want, string(appendIndex(path, pair.New))), quiet: c.quiet}
+	sub := comparer{prior: rebase(c.prior, indexed(path, pair.Old)), want: rebase(c.want, indexed(path, pair.New)), quiet: c.quiet}
 	sub.out.ByRule = map[schema.Change][]string{}
 	sub.object(a.Elem, p, w, nil)
-	base := string(appendIndex(path, pair.New)) + "."
+	base := indexed(path, pair.New) + "."
 	for _, d := range sub.out.Diffs {
 		d.Path = base + d.Path
 		c.out.Diffs = append(c.out.Diffs, d)

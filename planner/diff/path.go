@@ -91,6 +91,10 @@ func appendIndex(b []byte, i int) []byte {
 	return append(b, ']')
 }
 
+// indexed is the path of an element. It is a function so that the text is made before path grows again: two appends in one
+// expression would write to the same place.
+func indexed(path []byte, i int) string { return string(appendIndex(path, i)) }
+
 // appendAttr adds an attribute to a path.
 func appendAttr(b []byte, name string) []byte {
 	if len(b) > 0 {
