@@ -12,7 +12,7 @@ import (
 )
 
 // ConsistencyDelay is what the provider states: how long Find and List may miss what was just made.
-const ConsistencyDelay = 100 * time.Millisecond
+const ConsistencyDelay = 20 * time.Millisecond
 
 // Version of the provider.
 const Version = "1.0.0"

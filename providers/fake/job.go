@@ -63,6 +63,9 @@ func (jobKind) shares(c *contents, i *Object, machine *schema.Instance, v *schem
 		}
 		return v.Blocks
 	}
+	if v.Blocks < 0 || v.Blocks > total {
+		return providers.Errorf(providers.Invalid, "a job on instance %s takes 1 to %d shares, or with 0 all, not %d", i.ID, total, v.Blocks)
+	}
 	used := 0
 	for _, above := range c.dependents(i.ID) {
 		if above.Kind != addr.KindJob || jobEnded(above) {
