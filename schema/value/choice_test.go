@@ -134,6 +134,7 @@ func nameRows() map[string]reading {
 		"a capital":               {text: "myFleet", err: "Name is not valid", says: `contains "F". Write "myfleet".`, marks: "F"},
 		"an underscore":           {text: "my_fleet", err: "Name is not valid", says: `contains "_". Write "my-fleet".`, marks: "_"},
 		"a blank":                 {text: "my fleet", err: "Name is not valid", says: `contains " ".`, marks: " "},
+		"a byte of no character":  {text: "a\x90", err: "Name is not valid", marks: "\x90"},
 		"an accent":               {text: "flé", err: "Name is not valid", says: `contains "é". A name has`, marks: "é"},
 		"nothing":                 {text: "", err: "Name is not valid", says: `"" is empty.`},
 		"a number is not allowed": {hcl: "12", err: "Name has the wrong type"},

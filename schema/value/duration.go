@@ -106,16 +106,14 @@ var units = [...]struct {
 	seconds int64
 }{{'w', 604800}, {'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}}
 
+// secondsText prints a number of seconds in the largest unit that divides it; zero is "0s".
 func secondsText(n int64) string {
-	if n == 0 {
-		return "0s"
-	}
 	for _, u := range units {
-		if n%u.seconds == 0 {
+		if n != 0 && n%u.seconds == 0 {
 			return strconv.FormatInt(n/u.seconds, 10) + string(u.letter)
 		}
 	}
-	return strconv.FormatInt(n, 10) + "s" // negative durations do not exist, so the loop has returned
+	return "0s"
 }
 
 // parseSeconds reads `<digits><blanks?><unit?>`.

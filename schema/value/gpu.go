@@ -161,7 +161,7 @@ func (g GPU) foldedNames() []string {
 }
 
 func foldGPUName(name string) string {
-	if known, ok := LookupGPU(name); ok {
+	if known, ok := lookupGPU(name); ok {
 		return known.Name
 	}
 	return strings.ToUpper(name)

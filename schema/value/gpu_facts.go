@@ -62,10 +62,15 @@ func KnownGPUs() []KnownGPU {
 // LookupGPU finds a GPU by name in any case. TPUs are found by their version and cores, "v5litepod-4", as well as by
 // their version alone.
 func LookupGPU(name string) (KnownGPU, bool) {
+	known, ok := lookupGPU(name)
+	known.MemoryGB = slices.Clone(known.MemoryGB)
+	return known, ok
+}
+
+// lookupGPU is LookupGPU with memory sizes that must not be changed.
+func lookupGPU(name string) (KnownGPU, bool) {
 	if i, ok := knownIndex[strings.ToLower(name)]; ok {
-		known := knownGPUs[i]
-		known.MemoryGB = slices.Clone(known.MemoryGB)
-		return known, true
+		return knownGPUs[i], true
 	}
 	if _, _, ok := ParseTPU(name); ok {
 		return KnownGPU{Name: strings.ToLower(name), Vendor: Google}, true

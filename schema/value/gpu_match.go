@@ -99,7 +99,7 @@ func InferVendor(g GPU) (Vendor, bool) {
 	}
 	var vendor Vendor
 	for _, name := range g.names {
-		known, ok := LookupGPU(name)
+		known, ok := lookupGPU(name)
 		if !ok || vendor != "" && known.Vendor != vendor {
 			return "", false
 		}
@@ -115,7 +115,7 @@ func (g GPU) InvolvesAMD() bool {
 		return false
 	}
 	return g.vendor == AMD || g.vendor == "" && slices.ContainsFunc(g.names, func(name string) bool {
-		known, ok := LookupGPU(name)
+		known, ok := lookupGPU(name)
 		return ok && known.Vendor == AMD
 	})
 }
@@ -148,7 +148,7 @@ func (f GPUFact) vendor() Vendor {
 	if f.Vendor != "" {
 		return f.Vendor
 	}
-	known, _ := LookupGPU(f.Name)
+	known, _ := lookupGPU(f.Name)
 	return known.Vendor
 }
 
@@ -156,7 +156,7 @@ func (f GPUFact) compute() ComputeCapability {
 	if !f.Compute.IsZero() {
 		return f.Compute
 	}
-	known, _ := LookupGPU(f.Name)
+	known, _ := lookupGPU(f.Name)
 	return known.Compute
 }
 

@@ -12,7 +12,7 @@ import (
 func NormalizeGPUName(reported string) (name string, vendor Vendor) {
 	words := strings.Fields(reported)
 	if tidy := strings.Join(words, ""); tidy != "" {
-		if known, ok := LookupGPU(tidy); ok {
+		if known, ok := lookupGPU(tidy); ok {
 			return known.Name, known.Vendor
 		}
 	}
@@ -28,8 +28,11 @@ func NormalizeGPUName(reported string) (name string, vendor Vendor) {
 	name, vendor = withoutVendor(words)
 	if vendor == "" || vendor == NVIDIA {
 		if product := nvidiaName(upper); product != "" {
-			return product, NVIDIA
+			name, vendor = product, NVIDIA
 		}
+	}
+	if known, ok := lookupGPU(name); ok {
+		return known.Name, known.Vendor
 	}
 	return name, vendor
 }
@@ -96,7 +99,7 @@ func SnapGPUMemory(name string, reportedMiB int64) int64 {
 		return 0
 	}
 	gb := float64(reportedMiB) / 1024
-	known, _ := LookupGPU(name)
+	known, _ := lookupGPU(name)
 	best, distance := 0.0, math.Inf(1)
 	for _, size := range known.MemoryGB {
 		if d := math.Abs(gb - float64(size)); d < distance {

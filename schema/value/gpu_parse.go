@@ -1,6 +1,7 @@
 package value
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -34,7 +35,7 @@ func (g *GPU) scan(q squeezed) error {
 	if q.s == "" {
 		return mistake("GPU is empty", "The text is empty. %s", gpuWords.accepts)
 	}
-	seen := map[string]bool{}
+	seen := make([]string, 0, 6)
 	at := 0
 	for token := range strings.SplitSeq(q.s, ":") {
 		from, to := at, at+len(token)
@@ -47,10 +48,10 @@ func (g *GPU) scan(q squeezed) error {
 		if err != nil {
 			return err
 		}
-		if seen[class] {
+		if slices.Contains(seen, class) {
 			return q.mistake(from, to, "GPU has two parts of one kind", "%s is a second %s. %s", quote(token), class, gpuWords.accepts)
 		}
-		seen[class] = true
+		seen = append(seen, class)
 	}
 	g.fill()
 	return nil

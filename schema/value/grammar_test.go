@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -197,7 +198,7 @@ func matches(s value.Schema, v any) bool {
 			ok = isText && slices.Contains(rule.([]string), text)
 		case "pattern":
 			text, isText := v.(string)
-			ok = !isText || regexp.MustCompile(rule.(string)).MatchString(text)
+			ok = !isText || compiled(rule.(string)).MatchString(text)
 		case "minimum":
 			n, isNumber := v.(float64)
 			ok = !isNumber || n >= number(rule)
@@ -228,6 +229,18 @@ func matches(s value.Schema, v any) bool {
 	}
 	return true
 }
+
+// compiled compiles a pattern once, because the fuzz targets match a great many texts.
+func compiled(pattern string) *regexp.Regexp {
+	if re, ok := patterns.Load(pattern); ok {
+		return re.(*regexp.Regexp)
+	}
+	re := regexp.MustCompile(pattern)
+	patterns.Store(pattern, re)
+	return re
+}
+
+var patterns sync.Map
 
 func matchesObject(s value.Schema, keyword string, rule any, m map[string]any) bool {
 	properties, _ := s["properties"].(map[string]value.Schema)

@@ -223,7 +223,8 @@ func absolute(s, what string) (string, error) {
 	}
 	for i, c := range s {
 		if c == ':' || c == utf8.RuneError || unicode.IsControl(c) {
-			return "", mistakeAt(i, 1, "Mount has an invalid character", "The %s, %s, contains %s.", what, quote(s), quote(string(c)))
+			_, size := utf8.DecodeRuneInString(s[i:])
+			return "", mistakeAt(i, size, "Mount has an invalid character", "The %s, %s, contains %s.", what, quote(s), quote(string(c)))
 		}
 	}
 	return path.Clean(s), nil

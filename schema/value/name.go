@@ -2,6 +2,7 @@ package value
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -78,7 +79,8 @@ func nameProblem(s string) (at, length int, why string) {
 	}
 	for i, c := range s {
 		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
-			return i, len(string(c)), "contains " + quote(string(c))
+			_, size := utf8.DecodeRuneInString(s[i:])
+			return i, size, "contains " + quote(s[i:i+size])
 		}
 	}
 	switch {

@@ -196,62 +196,61 @@ func (p ServicePort) settled() ServicePort {
 	return p
 }
 
-// parsePorts reads `N`, `L:C` or, if anyLocal, `*:C`. local is -1 if it is not said and 0 for any.
+// parsePorts reads `N`, `L:C` or, if anyLocal, `*:C`, with blanks around each. local is -1 if it is not said and 0
+// for any.
 func parsePorts(text string, w words, anyLocal bool) (local, container int, err error) {
-	q := squeeze(text)
-	if q.s == "" {
+	if strings.Trim(text, " \t") == "" {
 		return 0, 0, mistake(w.noun+" is empty", "The text is empty. %s", w.accepts)
 	}
-	first, second, two := strings.Cut(q.s, ":")
+	first, second, two := strings.Cut(text, ":")
 	if !two {
-		container, err = scanPort(q, 0, len(q.s), w)
+		container, err = parsePort(text, w)
 		return -1, container, err
 	}
 	colon := len(first)
 	if again := strings.IndexByte(second, ':'); again >= 0 {
-		return 0, 0, q.mistake(colon+1+again, len(q.s), w.noun+" has too many parts", "More than one colon stands in %s. %s", quote(text), w.accepts)
+		at := colon + 1 + again
+		return 0, 0, mistakeAt(at, len(text)-at, w.noun+" has too many parts", "More than one colon stands in %s. %s", quote(text), w.accepts)
 	}
-	switch {
-	case first == "*" && anyLocal:
-		local = 0
-	case first == "*":
-		return 0, 0, q.mistake(0, 1, w.noun+" has no fixed port",
-			`A service is reached at a fixed port, so it cannot be "*". %s`, w.accepts)
-	case first == "":
-		return 0, 0, q.mistake(0, colon+1, w.noun+" lacks a port", "No port stands before the colon. %s", w.accepts)
+	switch strings.Trim(first, " \t") {
+	case "":
+		return 0, 0, mistakeAt(0, colon+1, w.noun+" lacks a port", "No port stands before the colon. %s", w.accepts)
+	case "*":
+		if !anyLocal {
+			return 0, 0, mistakeAt(0, colon, w.noun+" has no fixed port",
+				`A service is reached at a fixed port, so it cannot be "*". %s`, w.accepts)
+		}
 	default:
-		if local, err = scanPort(q, 0, colon, w); err != nil {
+		if local, err = parsePort(first, w); err != nil {
 			return 0, 0, err
 		}
 	}
-	if second == "" {
-		return 0, 0, q.mistake(colon, colon+1, w.noun+" lacks the container's port", "No port stands behind the colon. %s", w.accepts)
+	if strings.Trim(second, " \t") == "" {
+		return 0, 0, mistakeAt(colon, len(text)-colon, w.noun+" lacks the container's port", "No port stands behind the colon. %s", w.accepts)
 	}
-	container, err = scanPort(q, colon+1, len(q.s), w)
-	return local, container, err
+	container, err = parsePort(second, w)
+	return local, container, shifted(colon+1, err)
 }
 
-func scanPort(q squeezed, from, to int, w words) (int, error) {
-	s := q.s[from:to]
+// parsePort reads one port with blanks around it.
+func parsePort(text string, w words) (int, error) {
+	s := strings.Trim(text, " \t")
+	start := strings.Index(text, s)
 	n, ok := digits(s, mostPort)
 	switch {
 	case ok && n > 0:
 		return int(n), nil
-	case allDigits(s) || len(s) > 1 && s[0] == '-' && allDigits(s[1:]):
-		return 0, q.mistake(from, to, w.noun+" is out of range", "%s is no port. %s", quote(s), w.accepts)
+	case s == "":
+		return 0, mistake(w.noun+" is empty", "The text is empty. %s", w.accepts)
+	case allDigits(strings.TrimPrefix(s, "-")):
+		return 0, mistakeAt(start, len(s), w.noun+" is out of range", "%s is no port. %s", quote(s), w.accepts)
 	}
-	return 0, q.mistake(from, to, w.noun+" is not a number", "%s is not a whole number. %s", quote(s), w.accepts)
+	return 0, mistakeAt(start, len(s), w.noun+" is not a number", "%s is not a whole number. %s", quote(s), w.accepts)
 }
 
 // onePortForms reads one port.
 func onePortForms(w words) forms[int] {
-	parse := func(text string) (int, error) {
-		q := squeeze(text)
-		if q.s == "" {
-			return 0, mistake(w.noun+" is empty", "The text is empty. %s", w.accepts)
-		}
-		return scanPort(q, 0, len(q.s), w)
-	}
+	parse := func(text string) (int, error) { return parsePort(text, w) }
 	return forms[int]{words: w, text: parse, number: parse}
 }
 

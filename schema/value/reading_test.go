@@ -252,3 +252,9 @@ func TestErrorsOfObjectsKeepTheInnerError(t *testing.T) {
 	}
 	require.Empty(t, gocmp.Diff(want, e, gocmp.Comparer(func(a, b cty.Path) bool { return a.Equals(b) })))
 }
+
+func TestLongTextsAreShortenedInErrors(t *testing.T) {
+	_, err := value.ParseName("x" + strings.Repeat("Y", 10_000))
+	require.Less(t, len(err.Error()), 300)
+	require.Contains(t, err.Error(), "xYYYYYYYYYYYYYYYYYYYYYYYYYYYYY...YYYYYYYYYYYYYYYYYYYY")
+}

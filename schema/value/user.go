@@ -126,9 +126,9 @@ func unixName(s, what string) (string, error) {
 		return id, nil
 	}
 	for i, c := range s {
-		size := utf8.RuneLen(c)
 		if c == utf8.RuneError || c == '/' || unicode.IsSpace(c) || !unicode.IsPrint(c) {
-			return "", mistakeAt(i, max(size, 1), "User has an invalid character", "The %s %s contains %s. %s", what, quote(s), quote(string(c)), userWords.accepts)
+			_, size := utf8.DecodeRuneInString(s[i:])
+			return "", mistakeAt(i, size, "User has an invalid character", "The %s %s contains %s. %s", what, quote(s), quote(string(c)), userWords.accepts)
 		}
 	}
 	return s, nil

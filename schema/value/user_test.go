@@ -30,6 +30,8 @@ func userRows() map[string]reading {
 		"no group":                 {text: "1000:", err: "User has an empty part", says: "The group is empty."},
 		"a blank":                  {text: "a b", err: "User has an invalid character", marks: " "},
 		"a slash in the group":     {text: "a:b/c", err: "User has an invalid character", marks: "/"},
+		"a byte of no character":   {text: "a\x90b", err: "User has an invalid character", marks: "\x90"},
+		"a direction mark":         {text: "a:b\u202e", err: "User has an invalid character", marks: "\u202e"},
 		"nothing":                  {text: "", err: "User is empty"},
 		"a bool is not allowed":    {hcl: "true", err: "User has the wrong type"},
 		"an object is not allowed": {hcl: `{ user = "a" }`, err: "User has the wrong type"},
