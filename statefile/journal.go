@@ -3,7 +3,10 @@ package statefile
 import (
 	"bytes"
 	"errors"
+	"runtime"
+	"slices"
 	"strconv"
+	"sync"
 )
 
 // Tail says how a journal ends.
@@ -28,24 +31,50 @@ func (s *State) Replay(where string, journal []byte) (Tail, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var tail Tail
-	rest := journal
-	for {
-		line, next, found := bytes.Cut(rest, []byte("\n"))
-		if !found {
-			break
-		}
-		record, err := parseLine(line)
+	end := bytes.LastIndexByte(journal, '\n') + 1
+	for _, line := range parseLines(journal[:end]) {
+		err := line.err
 		if err == nil {
-			err = s.applyLocked(record)
+			err = s.applyLocked(line.record)
 		}
 		if err != nil {
 			return tail, at(err, where, tail.Lines+1)
 		}
-		rest = next
 		tail.Lines++
-		tail.Good = int64(len(journal) - len(rest))
+		tail.Good += int64(line.size)
 	}
-	return s.replayEnd(where, rest, tail)
+	return s.replayEnd(where, journal[end:], tail)
+}
+
+// parsedLine is a line of size bytes, with its line feed.
+type parsedLine struct {
+	record Record
+	err    error
+	size   int
+}
+
+// parseLines reads lines that all end in a line feed. Each can be read without
+// the others, so that a long journal is read on all processors.
+func parseLines(data []byte) []parsedLine {
+	const worthwhile = 64 << 10
+	if len(data) == 0 {
+		return nil
+	}
+	n := min(runtime.GOMAXPROCS(0), len(data)/worthwhile+1)
+	parts := splitLines(data[:len(data)-1], n)
+	parsed := make([][]parsedLine, len(parts))
+	var wg sync.WaitGroup
+	for i, part := range parts {
+		wg.Go(func() {
+			parsed[i] = make([]parsedLine, 0, bytes.Count(part, []byte("\n"))+1)
+			for line := range bytes.SplitSeq(part, []byte("\n")) {
+				record, err := parseLine(line)
+				parsed[i] = append(parsed[i], parsedLine{record, err, len(line) + 1})
+			}
+		})
+	}
+	wg.Wait()
+	return slices.Concat(parsed...)
 }
 
 // replayEnd looks at what stands behind the last line feed. It is dropped only
