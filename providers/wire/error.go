@@ -22,6 +22,7 @@ func encodeError(err error) *pb.Error {
 		Message:          err.Error(),
 		Canceled:         errors.Is(err, context.Canceled),
 		DeadlineExceeded: errors.Is(err, context.DeadlineExceeded),
+		Unsupported:      errors.Is(err, errors.ErrUnsupported),
 	}
 	e, ok := errors.AsType[*providers.Error](err)
 	switch {
@@ -50,6 +51,8 @@ func decodeError(e *pb.Error) error {
 		cause = context.Canceled
 	case e.GetDeadlineExceeded():
 		cause = context.DeadlineExceeded
+	case e.GetUnsupported():
+		cause = errors.ErrUnsupported
 	}
 	if e.GetKind() == "" && cause != nil {
 		return &ended{message: e.GetMessage(), cause: cause}

@@ -53,8 +53,7 @@ func handshake() plugin.HandshakeConfig {
 //
 //	func main() { os.Exit(wire.Serve(context.Background(), local.New())) }
 //
-// While it serves, standard output belongs to the protocol, SIGINT to the host, and what is written to standard error are
-// log lines: those of Logger, or plain text.
+// While it serves, SIGINT belongs to the host, and what the program prints are log lines: those of Logger, or plain text.
 func Serve(ctx context.Context, p providers.Provider) int {
 	if os.Getenv(cookieKey) != cookieValue {
 		name := filepath.Base(os.Args[0])
@@ -70,7 +69,7 @@ func Serve(ctx context.Context, p providers.Provider) int {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 
-	stderr := os.Stderr // go-plugin puts pipes in place of os.Stdout and os.Stderr
+	stderr := os.Stderr
 	pair := os.NewFile(fdPair, "certificates")
 	config, err := readPair(pair)
 	_ = pair.Close()
@@ -81,10 +80,13 @@ func Serve(ctx context.Context, p providers.Provider) int {
 	return serve(ctx, p, config, stderr)
 }
 
-func serve(ctx context.Context, p providers.Provider, config *tls.Config, stderr io.Writer) int {
+func serve(ctx context.Context, p providers.Provider, config *tls.Config, stderr *os.File) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := newServer(ctx, p)
+	// go-plugin has put pipes in place of os.Stdout and os.Stderr, and carries what is printed over the connection; the last
+	// words before a crash are lost there. Both become log lines instead. go-plugin is done with them when calls come.
+	s.begin = func() { os.Stdout, os.Stderr = stderr, stderr }
 	made := make(chan *grpc.Server, 1)
 	done := make(chan struct{})
 	go func() {

@@ -27,6 +27,8 @@ type server struct {
 	provider providers.Provider
 	base     context.Context // its end cancels every call
 	calls    sync.WaitGroup
+	begin    func() // runs before the first call
+	began    sync.Once
 
 	mu       sync.Mutex
 	backends map[uint64]providers.Backend
@@ -34,7 +36,7 @@ type server struct {
 }
 
 func newServer(base context.Context, p providers.Provider) *server {
-	return &server{provider: p, base: base, backends: map[uint64]providers.Backend{}}
+	return &server{provider: p, base: base, begin: func() {}, backends: map[uint64]providers.Backend{}}
 }
 
 // grpcServer makes the gRPC server on which s is registered.
@@ -50,6 +52,7 @@ func (s *server) grpcServer(opts ...grpc.ServerOption) *grpc.Server {
 
 // unary and stream count the calls and end them with the base context. Errors of our own methods get their details here.
 func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	s.began.Do(s.begin)
 	if info.Server != any(s) {
 		return handler(ctx, req)
 	}
@@ -63,6 +66,7 @@ func (s *server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 }
 
 func (s *server) stream(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	s.began.Do(s.begin)
 	if srv != any(s) {
 		return handler(srv, ss)
 	}
@@ -189,7 +193,7 @@ func (s *server) target(t *pb.Target) (resource, shape, error) {
 }
 
 func unsupported(what string) error {
-	return providers.Errorf(providers.Invalid, "this provider has no %s", what)
+	return &providers.Error{Kind: providers.Invalid, Message: "this provider has no " + what, Cause: errors.ErrUnsupported}
 }
 
 // collect receives a list that comes in pieces, with its target.

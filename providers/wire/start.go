@@ -179,6 +179,16 @@ func (p *Process) broken(error) error {
 	case <-time.After(closeTime):
 		return nil
 	}
+	return p.Err()
+}
+
+// Err says how the process ended; nil while it runs. Where nobody ended it, the cause is a CrashError.
+func (p *Process) Err() error {
+	select {
+	case <-p.runner.done:
+	default:
+		return nil
+	}
 	if p.closed.Load() {
 		return providers.Errorf(providers.Internal, "provider %q was ended while it was asked", p.name)
 	}
