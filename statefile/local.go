@@ -234,7 +234,7 @@ func (l *Local) stray(got *loaded) error {
 			return &DamagedError{
 				Where:  l.path(snapshotFile),
 				Reason: fmt.Sprintf("the snapshot has serial %d, but %s continues serial %d: an older snapshot was put in the place of a newer one", got.snapshot, name, serial),
-				Fix:    fmt.Sprintf("Put snapshot %d back, or the journals between from history:\n  ls %s", serial, quote(l.path(historyDir))),
+				Fix:    l.restoreFix(),
 			}
 		}
 	}

@@ -156,7 +156,7 @@ func (s *localSession) Close(context.Context) error {
 	s.closed = true
 	var errs []error
 	if s.journal != nil {
-		if s.broken != nil {
+		if s.broken != nil && s.lock.Check() == nil {
 			// What was written without being acknowledged must not turn up later,
 			// behind the head of the snapshot that follows.
 			errs = append(errs, s.journal.Truncate(s.tail.Good))
