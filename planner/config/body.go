@@ -1,0 +1,267 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// body is the content of a block, sorted into what its description knows.
+type body struct {
+	object *schema.Object
+	attrs  []*attribute // in the order of writing
+	blocks []*nested    // in the order of writing
+	end    hcl.Range    // where something that is missing would stand
+}
+
+// attribute is one `name = expression`.
+type attribute struct {
+	name      string
+	desc      *schema.Attribute // nil for the user's own names
+	expr      hcl.Expression
+	rng       hcl.Range // name and expression
+	nameRange hcl.Range
+	uses      []use  // nil for a constant
+	context   string // `fleet "train", resources`
+}
+
+// nested is a block in a block.
+type nested struct {
+	desc     *schema.Attribute
+	label    string
+	defRange hcl.Range
+	body     *body
+}
+
+// attr returns the attribute of that name, nil if it is not written.
+func (b *body) attr(name string) *attribute {
+	for _, a := range b.attrs {
+		if a.name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// nestedOf lists the nested blocks of that name.
+func (b *body) nestedOf(name string) []*nested {
+	var out []*nested
+	for _, n := range b.blocks {
+		if n.desc.Name == name {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// each calls f for every attribute of the body and of all blocks in it.
+func (b *body) each(f func(*attribute)) {
+	for _, a := range b.attrs {
+		f(a)
+	}
+	for _, n := range b.blocks {
+		n.body.each(f)
+	}
+}
+
+// reader sorts bodies; it belongs to one file.
+type reader struct {
+	diags diag.List
+}
+
+func (r *reader) errorAt(rng hcl.Range, summary, format string, args ...any) {
+	r.diags = append(r.diags, diag.Errorf(summary, format, args...).At(&rng)...)
+}
+
+// known looks an attribute up in several descriptions: a block's own and the ones that every block has.
+type known []*schema.Object
+
+func (k known) attr(name string) *schema.Attribute {
+	for _, o := range k {
+		if a := o.Attr(name); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+func (k known) names(blocks bool) []string {
+	var out []string
+	for _, o := range k {
+		for _, a := range o.Attrs {
+			if a.Block == blocks && !a.Label {
+				out = append(out, a.Name)
+			}
+		}
+	}
+	return out
+}
+
+// body sorts the content of a block. Where says what the block is, for messages: `fleet "train"`.
+func (r *reader) body(in hcl.Body, where string, objects ...*schema.Object) *body {
+	out := &body{object: objects[0], end: in.MissingItemRange()}
+	if native, ok := in.(*hclsyntax.Body); ok {
+		r.native(native, out, where, objects)
+	} else {
+		r.other(in, out, where, objects)
+	}
+	return out
+}
+
+// native reads HCL's own syntax without the generic interface, which costs several allocations for each attribute.
+func (r *reader) native(in *hclsyntax.Body, out *body, where string, k known) {
+	attrs := make([]*hclsyntax.Attribute, 0, len(in.Attributes))
+	for _, a := range in.Attributes {
+		attrs = append(attrs, a)
+	}
+	slices.SortFunc(attrs, func(a, b *hclsyntax.Attribute) int { return a.SrcRange.Start.Byte - b.SrcRange.Start.Byte })
+	own := make([]attribute, len(attrs))
+	out.attrs = make([]*attribute, 0, len(attrs))
+	for i, a := range attrs {
+		own[i] = attribute{name: a.Name, expr: a.Expr, rng: a.SrcRange, nameRange: a.NameRange, context: where}
+		r.attribute(&own[i], out, where, k)
+	}
+	for _, b := range in.Blocks {
+		r.nested(b.AsHCLBlock(), out, where, k)
+	}
+}
+
+// other reads JSON, where only the description tells attributes and blocks apart.
+func (r *reader) other(in hcl.Body, out *body, where string, k known) {
+	var want hcl.BodySchema
+	for _, name := range k.names(true) {
+		h := hcl.BlockHeaderSchema{Type: name}
+		if label := labelOf(k.attr(name)); label != nil {
+			h.LabelNames = []string{label.Name}
+		}
+		want.Blocks = append(want.Blocks, h)
+	}
+	content, rest, ds := in.PartialContent(&want)
+	r.diags = append(r.diags, translate(ds)...)
+	if content == nil {
+		return
+	}
+	attrs, ds := rest.JustAttributes()
+	r.diags = append(r.diags, translate(ds)...)
+	for _, a := range attrs {
+		r.attribute(&attribute{name: a.Name, expr: a.Expr, rng: a.Range, nameRange: a.NameRange, context: where}, out, where, k)
+	}
+	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
+	for _, b := range content.Blocks {
+		r.nested(b, out, where, k)
+	}
+}
+
+func (r *reader) attribute(a *attribute, out *body, where string, k known) {
+	a.desc = k.attr(a.name)
+	switch {
+	case a.desc == nil || a.desc.Label:
+		r.unknownName(a.nameRange, a.name, "argument", where, k)
+		return
+	case a.desc.Block && a.desc.Name == "lifecycle":
+		r.errorAt(a.nameRange, "A block is needed", "lifecycle is a block: write it without =, as in\n  lifecycle {\n    prevent_destroy = true\n  }")
+		return
+	}
+	switch a.name {
+	case "ignore_changes": // names of the block's own arguments
+	case "depends_on", "replace_triggered_by": // read as they stand, not evaluated
+		a.uses = r.listed(a)
+	default:
+		a.uses = usesOf(a.expr)
+	}
+	out.attrs = append(out.attrs, a)
+}
+
+// listed reads a list of references.
+func (r *reader) listed(a *attribute) []use {
+	items, ds := hcl.ExprList(a.expr)
+	if ds.HasErrors() {
+		rng := a.expr.Range()
+		r.errorAt(rng, "A list is needed", "%s is a list of references, as in %s = [volume.data].", a.name, a.name)
+		return nil
+	}
+	var out []use
+	for _, item := range items {
+		t, ds := hcl.AbsTraversalForExpr(item)
+		if ds.HasErrors() {
+			r.errorAt(item.Range(), "A reference is needed", "Every element of %s is a reference without quotes, such as volume.data or fleet.train[0].", a.name)
+			continue
+		}
+		out = append(out, useOf(t))
+	}
+	return out
+}
+
+func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
+	desc := k.attr(b.Type)
+	switch {
+	case b.Type == "dynamic":
+		r.errorAt(b.DefRange, "No dynamic blocks", "Blocks that repeat are written as a list here: host = [for name in var.hosts : { hostname = name }].")
+		return
+	case desc == nil || desc.Label:
+		r.unknownName(b.TypeRange, b.Type, "block", where, k)
+		return
+	case !desc.Block && desc.Elem == nil:
+		r.errorAt(b.TypeRange, "An argument is needed", "%s is no block in %s. Write it with an equals sign: %s = ...", b.Type, where, b.Type)
+		return
+	case desc.Elem == nil:
+		r.errorAt(b.TypeRange, "An argument is needed", "%s takes a value. Write it with an equals sign: %s = { ... }", b.Type, b.Type)
+		return
+	}
+	n := &nested{desc: desc, defRange: b.DefRange}
+	label := labelOf(desc)
+	switch {
+	case label == nil && len(b.Labels) > 0:
+		r.errorAt(b.LabelRanges[0], "A label too many", "%s has no label: write %s { ... }.", b.Type, b.Type)
+	case label != nil && len(b.Labels) != 1:
+		r.errorAt(b.DefRange, "A label is needed", "%s has one label, its %s, as in %s %q { ... }.", b.Type, label.Name, b.Type, label.Rule)
+	case label != nil:
+		n.label = b.Labels[0]
+	}
+	for _, other := range out.blocks {
+		if other.desc == desc && !desc.Many {
+			r.errorAt(b.DefRange, "Block stands twice", "%s has one %s only; the first is at %s. Merge the two.", where, b.Type, place(other.defRange))
+			return
+		}
+	}
+	if a := out.attr(desc.Name); a != nil {
+		r.errorAt(b.DefRange, "Block stands twice", "%s is also given as an argument at %s. Keep one of them.", b.Type, place(a.rng))
+		return
+	}
+	n.body = r.body(b.Body, where+", "+b.Type, desc.Elem)
+	out.blocks = append(out.blocks, n)
+}
+
+func (r *reader) unknownName(rng hcl.Range, name, what, where string, k known) {
+	detail := fmt.Sprintf("There is no %s %q in %s.", what, name, where)
+	all := append(k.names(false), k.names(true)...)
+	if s := schema.Suggest(name, all); s != "" {
+		detail += fmt.Sprintf(" Did you mean %q?", s)
+	} else if kind, _, _ := strings.Cut(where, " "); !strings.Contains(where, ",") {
+		detail += fmt.Sprintf(" To see what there is:\n  dstack help %s", kind)
+	} else {
+		detail += fmt.Sprintf(" It takes %s.", strings.Join(all, ", "))
+	}
+	r.errorAt(rng, "Unknown "+what, "%s", detail)
+}
+
+func labelOf(a *schema.Attribute) *schema.Attribute {
+	if a.Elem == nil {
+		return nil
+	}
+	for _, e := range a.Elem.Attrs {
+		if e.Label {
+			return e
+		}
+	}
+	return nil
+}
+
+// place prints file:line of a range.
+func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }

@@ -1,0 +1,306 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// checkReferences finds references to nothing and names that have no value where they stand, and notes which blocks
+// each block refers to.
+func (c *Config) checkReferences() diag.List {
+	var list diag.List
+	for _, name := range slices.Sorted(maps.Keys(c.locals)) {
+		list = append(list, c.checkUses(nil, c.locals[name].attr, nil).For("local."+name)...)
+	}
+	for _, l := range c.locals {
+		c.closure(l)
+	}
+	if c.dstack != nil {
+		c.dstack.eachAttribute(func(a, top *schemaAttribute) {
+			list = append(list, c.checkUses(c.dstack, a.attribute, nil)...)
+		})
+	}
+	for _, b := range c.blocks {
+		before := len(list)
+		b.eachAttribute(func(a, top *schemaAttribute) {
+			list = append(list, c.checkUses(b, a.attribute, top)...)
+			c.refer(b, a.attribute)
+		})
+		list[before:].For(b.Addr.String())
+	}
+	return list
+}
+
+// schemaAttribute is an attribute with the description that decides whether it may differ between jobs.
+type schemaAttribute struct {
+	*attribute
+	top *schema.Attribute
+}
+
+// eachAttribute calls f for all arguments of a block with the top-level attribute that they belong to.
+func (b *Block) eachAttribute(f func(a, top *schemaAttribute)) {
+	call := func(a *attribute, top *schema.Attribute) {
+		if a.uses != nil {
+			f(&schemaAttribute{a, top}, &schemaAttribute{a, top})
+		}
+	}
+	for _, a := range []*attribute{b.count, b.forEach, b.dependOn} {
+		if a != nil {
+			call(a, nil)
+		}
+	}
+	if b.lifecycle != nil {
+		for _, a := range b.lifecycle.body.attrs {
+			call(a, nil)
+		}
+		for _, n := range b.lifecycle.body.blocks {
+			n.body.each(func(a *attribute) { call(a, n.desc) })
+		}
+	}
+	for _, a := range b.body.attrs {
+		call(a, a.desc)
+	}
+	for _, n := range b.body.blocks {
+		n.body.each(func(a *attribute) { call(a, n.desc) })
+	}
+}
+
+func (c *Config) refer(b *Block, a *attribute) {
+	for _, u := range a.uses {
+		if u.root == "local" {
+			if l := c.locals[u.name]; l != nil {
+				b.refs = append(b.refs, l.refs...)
+			}
+			continue
+		}
+		if c.byAddr[u.block()] != nil {
+			b.refs = append(b.refs, u.reference(a.name == "depends_on"))
+		}
+	}
+}
+
+// exists tells whether a use names something that is declared.
+func (c *Config) exists(u use) bool {
+	switch u.root {
+	case "var":
+		return c.variables[u.name] != nil
+	case "local":
+		return c.locals[u.name] != nil
+	}
+	return c.byAddr[u.block()] != nil
+}
+
+// checkUses checks every name in an expression. The block is nil in locals.
+func (c *Config) checkUses(b *Block, a *attribute, top *schemaAttribute) diag.List {
+	var list diag.List
+	for _, u := range a.uses {
+		summary, detail := c.checkUse(b, a, top, u)
+		if summary != "" {
+			rng := u.rng()
+			list = append(list, c.about(a, nil, rng, summary, "%s", detail)...)
+		}
+	}
+	return list
+}
+
+// checkUse says what is wrong with one name, nothing if it is right.
+func (c *Config) checkUse(b *Block, a *attribute, top *schemaAttribute, u use) (summary, detail string) {
+	const nothing = "Reference to nothing"
+	switch u.root {
+	case "var":
+		if u.name == "" {
+			return nothing, "var alone is nothing; write the name of a variable behind it, as in var.size."
+		}
+		if c.variables[u.name] == nil {
+			return nothing, fmt.Sprintf("There is no variable %q.%s To declare it:\n  variable %q {}", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(c.variables))), u.name)
+		}
+		return "", ""
+	case "local":
+		if c.locals[u.name] == nil {
+			return nothing, fmt.Sprintf("There is no local %q.%s Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(c.locals))), cmpOr(u.name, "name"))
+		}
+		return "", ""
+	case "path":
+		return oneOf(u, "module", "root", "cwd")
+	case "each":
+		switch {
+		case b == nil || b.forEach == nil:
+			return "No for_each here", "each.key and each.value have a value only in a block that has for_each." + whyNotHere(b)
+		case a == b.forEach:
+			return "No for_each here", "each has a value only once for_each has one, so for_each cannot use it."
+		}
+		return oneOf(u, "key", "value")
+	case "count":
+		switch {
+		case b == nil || b.count == nil:
+			return "No count here", "count.index has a value only in a block that has count." + whyNotHere(b)
+		case a == b.count:
+			return "No count here", "count has a value only once count is evaluated, so count cannot use it."
+		}
+		return oneOf(u, "index")
+	case "node", "replica":
+		return checkPerJob(b, a, top, u)
+	case "self":
+		if top != nil && top.top != nil && top.top.Name == "postcondition" {
+			return "", ""
+		}
+		return "No self here", "self is the resource that a postcondition speaks of; it has no value elsewhere. Write the address, as in " + exampleAddress(b) + "."
+	}
+	t, isBlock := schema.BlockTypeOf(u.root)
+	switch {
+	case isBlock && t.Label && t.Name != "variable" && t.Name != "output":
+		return c.checkBlockUse(t, u)
+	case u.root == "variable":
+		return nothing, fmt.Sprintf("A variable is written with var: var.%s.", cmpOr(u.name, "name"))
+	case u.root == "locals":
+		return nothing, fmt.Sprintf("A local is written with local: local.%s.", cmpOr(u.name, "name"))
+	case u.root == "output":
+		return nothing, "An output is for people and other programs; blocks cannot refer to it. Refer to what the output is made of, or make a local."
+	case slices.Contains(later[:], u.root):
+		return nothing, fmt.Sprintf("%s belongs to the language, but this version does not have it yet.", u.root)
+	}
+	return nothing, c.unknownName(u)
+}
+
+func (c *Config) checkBlockUse(t schema.BlockType, u use) (summary, detail string) {
+	if c.byAddr[u.block()] != nil {
+		return "", ""
+	}
+	if u.name == "" {
+		return "Reference to nothing", fmt.Sprintf("%s alone is nothing; write the name of a block behind it, as in %s.name.", u.root, u.root)
+	}
+	if t.Name == "backend" && u.name == "local" && len(c.names["backend"]) == 0 {
+		return "Reference to nothing", "The backend local is there unasked, but without a block it has no address. Write one:\n  backend \"local\" {}"
+	}
+	detail = fmt.Sprintf("There is no %s %q.", t.Name, u.name)
+	if s := schema.DidYouMean(u.name, c.names[t.Name]); s != "" {
+		return "Reference to nothing", detail + s
+	}
+	if known := slices.Sorted(slices.Values(c.names[t.Name])); len(known) > 0 {
+		if len(known) > 8 {
+			known = append(known[:8:8], "...")
+		}
+		return "Reference to nothing", detail + " There are " + strings.Join(known, ", ") + "."
+	}
+	return "Reference to nothing", detail + fmt.Sprintf(" The configuration has no block %s.", t.Name)
+}
+
+// checkPerJob checks node.* and replica.*.
+func checkPerJob(b *Block, a *attribute, top *schemaAttribute, u use) (summary, detail string) {
+	summary = "Not a value of a job"
+	example := "node.rank and node.count have a value in arguments of a task"
+	home := "task"
+	if u.root == "replica" {
+		example, home = "replica.index has a value in arguments of a service", "service"
+	}
+	switch {
+	case b == nil:
+		return summary, example + " that each job reads for itself, such as env and volumes; a local is evaluated once for all. Write the expression where it is used."
+	case b.Type.Name != home:
+		return summary, fmt.Sprintf("%s, and this is a %s.%s", example, b.Type.Name, insteadPerJob(b))
+	case top == nil || top.top == nil || !top.top.PerJob:
+		var names []string
+		for _, at := range b.Type.Object.Attrs {
+			if at.PerJob {
+				names = append(names, at.Name)
+			}
+		}
+		return summary, fmt.Sprintf("%s that each job reads for itself; %s is the same for all jobs. It can be used in %s.", example, a.name, strings.Join(names, ", "))
+	}
+	if u.root == "replica" {
+		return oneOf(u, "index")
+	}
+	return oneOf(u, "rank", "count")
+}
+
+func insteadPerJob(b *Block) string {
+	switch b.Type.Name {
+	case "service":
+		return " Use replica.index for the number of the replica."
+	case "task":
+		return " Use node.rank for the number of the node."
+	}
+	return ""
+}
+
+func oneOf(u use, names ...string) (summary, detail string) {
+	if slices.Contains(names, u.name) {
+		return "", ""
+	}
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = u.root + "." + n
+	}
+	return "Reference to nothing", fmt.Sprintf("There is no %s here; there is %s.", u.short(), strings.Join(all, ", "))
+}
+
+func whyNotHere(b *Block) string {
+	if b == nil {
+		return " Locals are evaluated once for all; write the expression where it is used."
+	}
+	return ""
+}
+
+func exampleAddress(b *Block) string {
+	if b == nil || b.Addr.Name == "" {
+		return "volume.data"
+	}
+	return b.Addr.String()
+}
+
+// unknownName explains a name that is no root of anything: a shell's variable, a text without quotes, a mistyped word.
+func (c *Config) unknownName(u use) string {
+	name := traversalText(u.traversal)
+	rng := u.rng()
+	if len(u.traversal) == 1 && c.interpolated(rng) {
+		return fmt.Sprintf("${%s} is replaced here, before a shell sees it, and nothing is called %s. For the shell's variable write $${%s}, or $%s; for a variable of the configuration var.%s.", name, name, name, name, strings.ToLower(name))
+	}
+	roots := []string{"var", "local", "path", "each", "count", "node", "replica"}
+	for _, t := range schema.BlockTypes() {
+		if t.Label && t.Name != "variable" && t.Name != "output" {
+			roots = append(roots, t.Name)
+		}
+	}
+	if len(u.traversal) > 1 {
+		if s := schema.Suggest(u.root, roots); s != "" {
+			return fmt.Sprintf("Nothing is called %q. Did you mean %s%s?", u.root, s, strings.TrimPrefix(name, u.root))
+		}
+		return fmt.Sprintf("Nothing is called %q. References start with %s.", u.root, strings.Join(roots, ", "))
+	}
+	for _, t := range []string{"var", "local"} {
+		if c.exists(use{root: t, name: name}) {
+			return fmt.Sprintf("Nothing is called %s. Did you mean %s.%s?", name, t, name)
+		}
+	}
+	for _, t := range roots {
+		if slices.Contains(c.names[t], name) {
+			return fmt.Sprintf("Nothing is called %s. Did you mean %s.%s, or the text %q in quotes?", name, t, name, name)
+		}
+	}
+	return fmt.Sprintf("Nothing is called %s. A text stands in quotes: %q. A variable is written var.%s.", name, name, name)
+}
+
+// interpolated tells whether a name stands alone in ${ } of a text.
+func (c *Config) interpolated(rng hcl.Range) bool {
+	text := c.texts[rng.Filename]
+	start, end := rng.Start.Byte, rng.End.Byte
+	if start < 2 || end >= len(text) {
+		return false
+	}
+	before := strings.TrimRight(string(text[max(0, start-8):start]), " ")
+	return strings.HasSuffix(before, "${") && strings.HasPrefix(strings.TrimLeft(string(text[end:min(len(text), end+8)]), " "), "}")
+}
+
+func cmpOr(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

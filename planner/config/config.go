@@ -1,0 +1,165 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// Config is a configuration that was read.
+type Config struct {
+	// Dir is the folder of the configuration; paths in Sources and in places of diagnostics are relative to it.
+	Dir string
+
+	sources   []Source
+	texts     map[string][]byte // by file name: all that was read, variable files too
+	blocks    []*Block          // in file order
+	byAddr    map[addr.Block]*Block
+	names     map[string][]string // type -> names of blocks, for suggestions
+	variables map[string]*variable
+	locals    map[string]*local
+	dstack    *Block // the block `dstack`, nil if there is none
+	settings  Settings
+	levels    [][]*Block
+	cyclic    bool
+	functions map[string]function.Function
+	paths     cty.Value // the object `path`
+	inputs    *inputs
+
+	mu    sync.Mutex
+	cache *localCache // values of locals that refer to blocks, for the latest Scope
+}
+
+// Source is one file of a configuration.
+type Source struct {
+	Path     string // relative to the folder of the configuration; absolute if Personal
+	Text     []byte
+	Digest   string // "sha256:" and the digest in hexadecimal
+	Personal bool   // it is DSTACK_HOME/config.dstack.hcl
+}
+
+// Block is one block as written.
+type Block struct {
+	Addr     addr.Block
+	Type     schema.BlockType
+	DefRange hcl.Range // the header: fleet "train"
+	Personal bool      // it stands in DSTACK_HOME/config.dstack.hcl
+
+	body      *body
+	count     *attribute
+	forEach   *attribute
+	dependOn  *attribute
+	lifecycle *nested
+	refs      []Reference // direct references and those by way of locals
+}
+
+// Repeats tells whether the block has count or for_each, so that its value is a list or an object of its repetitions.
+func (b *Block) Repeats() bool { return b.count != nil || b.forEach != nil }
+
+// Reference is the mention of one block by another.
+type Reference struct {
+	To        addr.Block
+	Key       addr.Key  // the repetition that is meant, NoKey where that is not written out
+	Range     hcl.Range // where it stands: in the block itself, or in a local that the block uses
+	Traversal string    // as written: volume.data[0].id
+	DependsOn bool      // it stands in depends_on: nothing of its value is used
+}
+
+// Sources lists the files of the configuration in order of their paths; variable files are none of them.
+func (c *Config) Sources() []Source { return c.sources }
+
+// Blocks lists all blocks in the order of files and of places in them; variables and locals are not among them.
+func (c *Config) Blocks() []*Block { return c.blocks }
+
+// Block returns the block of that address, nil if there is none.
+func (c *Config) Block(a addr.Block) *Block { return c.byAddr[a] }
+
+// Dstack returns the settings of the configuration itself.
+func (c *Config) Dstack() Settings { return c.settings }
+
+// References lists the blocks that b refers to, depends_on included, also by way of locals. Each is listed as often as
+// it is mentioned. Variables and locals are not listed: they belong to the configuration.
+func (c *Config) References(b *Block) []Reference { return b.refs }
+
+// Settings is the block `dstack`.
+type Settings struct {
+	RequiredVersion string
+	DefaultImage    string
+	Store           string     // the kind of store: local unless set
+	StorePath       string     // the folder of a local store, "" for the default one
+	StoreRange      *hcl.Range // where the block state stands, nil if there is none
+	AuthorizedKeys  []string
+}
+
+// Variable is an input with its value.
+type Variable struct {
+	Name        string
+	Value       cty.Value // marked if the variable is sensitive or ephemeral
+	Description string
+	Sensitive   bool
+	Ephemeral   bool
+	From        string // where the value came from: default, environment, a file, --var, prompt
+	DefRange    hcl.Range
+}
+
+// Variables lists the inputs in order of their names.
+func (c *Config) Variables() []Variable {
+	out := make([]Variable, 0, len(c.variables))
+	for _, name := range slices.Sorted(maps.Keys(c.variables)) {
+		v := c.variables[name]
+		out = append(out, Variable{
+			Name: name, Value: v.marked(), Description: v.description, Sensitive: v.sensitive, Ephemeral: v.ephemeral,
+			From: v.from, DefRange: v.defRange,
+		})
+	}
+	return out
+}
+
+// SecretInputs returns the values, unmarked, of sensitive and ephemeral variables: what a saved plan keeps as digests
+// only.
+func (c *Config) SecretInputs() map[string]cty.Value {
+	out := map[string]cty.Value{}
+	for name, v := range c.variables {
+		if v.sensitive || v.ephemeral {
+			out[name], _ = v.value.UnmarkDeep()
+		}
+	}
+	return out
+}
+
+// EnvironmentInputs returns the variables of the environment that `env` attributes have taken so far, with their
+// values. They are secret.
+func (c *Config) EnvironmentInputs() map[string]string { return c.inputs.taken() }
+
+// inputs looks up the environment and notes what was asked for.
+type inputs struct {
+	environ func(string) (string, bool)
+	mu      sync.Mutex
+	read    map[string]string
+}
+
+func (i *inputs) lookup(name string) (string, bool) {
+	if i.environ == nil {
+		return "", false
+	}
+	text, ok := i.environ(name)
+	if ok {
+		i.mu.Lock()
+		i.read[name] = text
+		i.mu.Unlock()
+	}
+	return text, ok
+}
+
+func (i *inputs) taken() map[string]string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.read)
+}

@@ -1,0 +1,289 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/schema/value"
+)
+
+// conform makes of a value what the attribute keeps, and finds the very part that is wrong.
+func (c *Config) conform(a *attribute, v cty.Value, ctx *hcl.EvalContext) (cty.Value, diag.List) {
+	if a.desc.Elem != nil && a.desc.Block && a.desc.Many && isObject(v.Type()) {
+		v = cty.TupleVal([]cty.Value{v}) // one of many, written as one object
+	}
+	out, err := a.desc.Conform(v, c.inputs.lookup)
+	if err == nil {
+		return out, nil
+	}
+	ce, ok := errors.AsType[*schema.ConformError](err)
+	if !ok {
+		ce = &schema.ConformError{Summary: "Value cannot be read", Detail: err.Error(), Offset: -1}
+	}
+	rng, rest := narrow(a.expr, ce.Path)
+	detail := ce.Detail
+	switch {
+	case v.ContainsMarked():
+		detail = fmt.Sprintf("The value is sensitive, so it is not shown. %s: %s", a.desc.Name, a.desc.Doc)
+	case len(rest) > 0 || !isLiteral(a.expr):
+		if where := origin(a, rest); where != "" {
+			detail += " The value is " + where + "."
+		}
+	}
+	if part, ok := c.within(a.expr, ce, rng); ok {
+		rng = part
+	}
+	detail += c.quotesHint(a, v)
+	return cty.NilVal, c.about(a, ctx, rng, ce.Summary, "%s", detail)
+}
+
+func isObject(ty cty.Type) bool { return ty.IsObjectType() || ty.IsMapType() }
+
+func isLiteral(e hcl.Expression) bool { return usesOf(e) == nil }
+
+// origin names a value with the path inside it: var.fleets[2].gpu.
+func origin(a *attribute, rest cty.Path) string {
+	e, ok := a.expr.(*hclsyntax.ScopeTraversalExpr)
+	if !ok {
+		return ""
+	}
+	return traversalText(e.Traversal) + pathText(rest)
+}
+
+// quotesHint says so when a text looks like a reference that stands in quotes.
+func (c *Config) quotesHint(a *attribute, v cty.Value) string {
+	if v.IsMarked() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String || !isLiteral(a.expr) {
+		return ""
+	}
+	t, ds := hclsyntax.ParseTraversalAbs([]byte(v.AsString()), "", hcl.InitialPos)
+	if ds.HasErrors() || len(t) < 2 {
+		return ""
+	}
+	if u := useOf(t); c.exists(u) && a.desc != nil && !a.desc.Ref {
+		return fmt.Sprintf(" Without quotes %s is a reference.", v.AsString())
+	}
+	return ""
+}
+
+// within finds the part of a quoted text that is wrong.
+func (c *Config) within(expr hcl.Expression, ce *schema.ConformError, rng hcl.Range) (hcl.Range, bool) {
+	if ce.Offset < 0 {
+		return rng, false
+	}
+	text := c.texts[rng.Filename]
+	if rng.End.Byte > len(text) || rng.Start.Byte+2 > rng.End.Byte {
+		return rng, false
+	}
+	code := string(text[rng.Start.Byte:rng.End.Byte])
+	if code[0] != '"' || code[len(code)-1] != '"' || strings.ContainsAny(code, "\\\n") || strings.Contains(code, "${") {
+		return rng, false // columns of what was written differ from those of the value
+	}
+	start, end := 1+ce.Offset, 1+ce.Offset+max(ce.Length, 1)
+	if end > len(code)-1 {
+		end = len(code) - 1
+	}
+	if start >= end {
+		return rng, false
+	}
+	return hcl.Range{Filename: rng.Filename, Start: advance(rng.Start, code[:start]), End: advance(rng.Start, code[:end])}, true
+}
+
+// advance moves a position behind a text of one line.
+func advance(p hcl.Pos, text string) hcl.Pos {
+	p.Byte += len(text)
+	p.Column += graphemes(text)
+	return p
+}
+
+// narrow follows a path into an expression as far as it is written out, and returns the place of that part and the rest
+// of the path.
+func narrow(expr hcl.Expression, path cty.Path) (hcl.Range, cty.Path) {
+	for len(path) > 0 {
+		var next hcl.Expression
+		switch e := expr.(type) {
+		case *hclsyntax.ParenthesesExpr:
+			expr = e.Expression
+			continue
+		case *hclsyntax.ObjectConsExpr:
+			name, ok := stepName(path[0])
+			for _, item := range e.Items {
+				k, ds := item.KeyExpr.Value(nil)
+				if ok && !ds.HasErrors() && k.IsKnown() && !k.IsNull() && k.Type() == cty.String && k.AsString() == name {
+					next = item.ValueExpr
+				}
+			}
+		case *hclsyntax.TupleConsExpr:
+			if i, ok := stepIndex(path[0]); ok && i < len(e.Exprs) {
+				next = e.Exprs[i]
+			}
+		default:
+			if items, ds := hcl.ExprList(expr); !ds.HasErrors() {
+				if i, ok := stepIndex(path[0]); ok && i < len(items) {
+					next = items[i]
+				}
+			} else if pairs, ds := hcl.ExprMap(expr); !ds.HasErrors() {
+				name, _ := stepName(path[0])
+				for _, p := range pairs {
+					if k, ds := p.Key.Value(nil); !ds.HasErrors() && k.Type() == cty.String && k.AsString() == name {
+						next = p.Value
+					}
+				}
+			}
+		}
+		if next == nil {
+			break
+		}
+		expr, path = next, path[1:]
+	}
+	return expr.Range(), path
+}
+
+func stepName(s cty.PathStep) (string, bool) {
+	switch s := s.(type) {
+	case cty.GetAttrStep:
+		return s.Name, true
+	case cty.IndexStep:
+		if s.Key.IsKnown() && s.Key.Type() == cty.String {
+			return s.Key.AsString(), true
+		}
+	}
+	return "", false
+}
+
+func stepIndex(s cty.PathStep) (int, bool) {
+	i, ok := s.(cty.IndexStep)
+	if !ok || !i.Key.IsKnown() || i.Key.Type() != cty.Number {
+		return 0, false
+	}
+	n, _ := i.Key.AsBigFloat().Int64()
+	return int(n), n >= 0
+}
+
+// pathText prints a path as it is written behind a name: [2].gpu.
+func pathText(p cty.Path) string {
+	var b strings.Builder
+	for _, s := range p {
+		if n, ok := stepIndex(s); ok {
+			fmt.Fprintf(&b, "[%d]", n)
+			continue
+		}
+		name, ok := stepName(s)
+		switch {
+		case !ok:
+			b.WriteString("[?]")
+		case hclsyntax.ValidIdentifier(name):
+			b.WriteString("." + name)
+		default:
+			b.WriteString("[" + strconv.Quote(name) + "]")
+		}
+	}
+	return b.String()
+}
+
+// errorPath is the path in an error of package convert.
+func errorPath(err error) cty.Path {
+	if pe, ok := errors.AsType[cty.PathError](err); ok {
+		return pe.Path
+	}
+	return nil
+}
+
+func convertTo(v cty.Value, ty cty.Type) (cty.Value, error) { return convert.Convert(v, ty) }
+
+// faults makes a diagnostic of an error of package value or schema.
+func faults(err error, at hcl.Range) diag.List {
+	if ve, ok := errors.AsType[*value.Error](err); ok {
+		return diag.Errorf(ve.Summary, "%s", ve.Detail).At(&at)
+	}
+	if ce, ok := errors.AsType[*schema.ConformError](err); ok {
+		return diag.Errorf(ce.Summary, "%s", ce.Detail).At(&at)
+	}
+	return diag.From(err, "Value cannot be read").At(&at)
+}
+
+// about makes an error about an argument, with the values that its expression mentions.
+func (c *Config) about(a *attribute, ctx *hcl.EvalContext, at hcl.Range, summary, format string, args ...any) diag.List {
+	list := diag.Errorf(summary, format, args...).At(&at)
+	list[0].Snippet = &diag.Snippet{Context: a.context, Values: mentionedValues(a.uses, ctx)}
+	return list
+}
+
+// mentionedValues says what the names in an expression are worth.
+func mentionedValues(uses []use, ctx *hcl.EvalContext) []diag.Value {
+	if ctx == nil {
+		return nil
+	}
+	var out []diag.Value
+	seen := map[string]bool{}
+	for _, u := range uses {
+		name := traversalText(u.traversal)
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		v, ds := u.traversal.TraverseAbs(ctx)
+		if !ds.HasErrors() {
+			out = append(out, diag.Value{Traversal: name, Statement: statement(v)})
+		}
+	}
+	return out
+}
+
+// statement says of a value what may be shown in one line.
+func statement(v cty.Value) string {
+	if v.ContainsMarked() {
+		return "is sensitive"
+	}
+	switch ty := v.Type(); {
+	case !v.IsKnown():
+		return "is known only after apply"
+	case v.IsNull():
+		return "is null"
+	case ty == cty.String:
+		return "is " + quoted(v.AsString())
+	case ty == cty.Bool:
+		return "is " + strconv.FormatBool(v.True())
+	case ty == cty.Number:
+		return "is " + v.AsBigFloat().Text('g', 15)
+	case ty.IsObjectType() || ty.IsMapType():
+		return "is an object with " + counted(v.LengthInt(), "attribute")
+	case ty.IsListType() || ty.IsTupleType():
+		return "is a list of " + counted(v.LengthInt(), "element")
+	case ty.IsSetType():
+		return "is a set of " + counted(v.LengthInt(), "element")
+	}
+	return "is a " + v.Type().FriendlyName()
+}
+
+// shown is statement as the end of a sentence: ", and this is 2.5"; nothing for what may not be shown.
+func shown(v cty.Value) string {
+	if v.ContainsMarked() {
+		return ""
+	}
+	return ", and this " + statement(v)
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
+}
+
+// quoted prints a text in quotes, shortened in the middle.
+func quoted(s string) string {
+	const longest = 60
+	if r := []rune(s); len(r) > longest {
+		s = string(r[:longest/2]) + "..." + string(r[len(r)-longest/4:])
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,353 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/schema/value"
+)
+
+// Decoded is what one instance of a block says.
+type Decoded struct {
+	Addr  addr.Instance
+	Block *Block
+	// Value is the object that Block.Type.Object describes. What was not written is null, defaults are not filled in.
+	// Unknown values and marks are kept. Attributes that differ between jobs are unknown here; see Job.
+	Value cty.Value
+	// Name is the name of the run, fleet, volume or gateway: the attribute `name`, else the label and key. It is ""
+	// where `name` is unknown and for other blocks.
+	Name string
+	Meta Meta
+
+	config *Config
+	inst   Instance
+	scope  Scope
+	perJob []*schema.Attribute // attributes that mention node or replica
+}
+
+// Meta is what every block that makes resources can say beside its own attributes.
+type Meta struct {
+	DependsOn           []Reference
+	PreventDestroy      bool
+	CreateBeforeDestroy bool
+	IgnoreChanges       []string // names of attributes, with the path inside: size, resources.gpu
+	IgnoreAll           bool
+	ReplaceTriggeredBy  []Reference
+	PreventRange        hcl.Range // where prevent_destroy stands
+}
+
+// Decode evaluates one instance of a block and checks it against the rules of its type. With errors the result holds
+// what could be evaluated, unknown in place of the rest.
+func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
+	d := &Decoded{Addr: inst.Addr, Block: inst.Block, config: c, inst: inst, scope: scope}
+	b := inst.Block
+	ctx, list := c.contextOf(scope, inst.names(), b.uses()...)
+	dec := decoder{c: c, ctx: ctx, list: list}
+	attrs := dec.object(b.body, func(a *schema.Attribute, uses []use) bool {
+		if !a.PerJob || !slices.ContainsFunc(uses, use.perJob) {
+			return false
+		}
+		d.perJob = append(d.perJob, a)
+		return true
+	})
+	d.Value = cty.ObjectVal(attrs)
+	dec.meta(d)
+	if b.Type.Repeat {
+		dec.name(d)
+	}
+	dec.rules(d)
+	list = dec.list
+	if len(list) > 0 {
+		list.For(inst.label())
+		list.Sort()
+		c.Snippets(list)
+	}
+	return d, list
+}
+
+// label is the address of an instance as far as it is known.
+func (i Instance) label() string {
+	if i.unknown {
+		return i.Block.Addr.String()
+	}
+	return i.Addr.String()
+}
+
+// uses lists what all expressions of the block mention.
+func (b *Block) uses() [][]use {
+	var out [][]use
+	add := func(a *attribute) {
+		if a.uses != nil {
+			out = append(out, a.uses)
+		}
+	}
+	b.body.each(add)
+	if b.lifecycle != nil {
+		b.lifecycle.body.each(func(a *attribute) {
+			if a.name != "replace_triggered_by" {
+				add(a)
+			}
+		})
+	}
+	return out
+}
+
+// decoder evaluates the bodies of one instance.
+type decoder struct {
+	c    *Config
+	ctx  *hcl.EvalContext
+	list diag.List
+}
+
+// object evaluates a body. What skip tells to leave out is unknown.
+func (d *decoder) object(b *body, skip func(*schema.Attribute, []use) bool) map[string]cty.Value {
+	out := make(map[string]cty.Value, len(b.object.Attrs))
+	for _, a := range b.object.Attrs {
+		out[a.Name] = cty.NullVal(a.Type)
+	}
+	for _, a := range b.attrs {
+		if a.desc.Type == cty.DynamicPseudoType && conditional(a.desc) {
+			continue
+		}
+		if skip != nil && skip(a.desc, a.uses) {
+			out[a.name] = cty.UnknownVal(a.desc.Type)
+			continue
+		}
+		out[a.name] = d.attribute(a)
+	}
+	for i, n := range b.blocks {
+		if n.desc.Many {
+			if !slices.ContainsFunc(b.blocks[:i], func(o *nested) bool { return o.desc == n.desc }) {
+				out[n.desc.Name] = d.many(b.nestedOf(n.desc.Name))
+			}
+			continue
+		}
+		if skip != nil && skip(n.desc, n.uses()) {
+			out[n.desc.Name] = cty.UnknownVal(n.desc.Type)
+			continue
+		}
+		out[n.desc.Name] = d.nested(n)
+	}
+	return out
+}
+
+// conditional tells whether an argument is no value but a rule that is checked by itself.
+func conditional(a *schema.Attribute) bool { return a.Name == "condition" }
+
+// uses lists what all expressions of a nested block mention.
+func (n *nested) uses() []use {
+	var out []use
+	n.body.each(func(a *attribute) { out = append(out, a.uses...) })
+	return out
+}
+
+func (d *decoder) nested(n *nested) cty.Value {
+	attrs := d.object(n.body, nil)
+	if label := labelOf(n.desc); label != nil {
+		attrs[label.Name] = cty.StringVal(n.label)
+	}
+	return cty.ObjectVal(attrs)
+}
+
+func (d *decoder) many(all []*nested) cty.Value {
+	elem := all[0].desc.Type.ElementType()
+	out := make([]cty.Value, len(all))
+	for i, n := range all {
+		out[i] = d.nested(n)
+	}
+	if !cty.CanListVal(out) { // a value of any type in them
+		return cty.UnknownVal(cty.List(elem))
+	}
+	return cty.ListVal(out)
+}
+
+// attribute evaluates an argument and conforms it; with an error it is unknown.
+func (d *decoder) attribute(a *attribute) cty.Value {
+	v, ds := d.c.eval(a, d.ctx)
+	d.list = append(d.list, ds...)
+	if ds.HasErrors() {
+		return cty.UnknownVal(a.desc.Type)
+	}
+	v, ds = d.c.conform(a, v, d.ctx)
+	d.list = append(d.list, ds...)
+	if ds.HasErrors() {
+		return cty.UnknownVal(a.desc.Type)
+	}
+	if a.desc.Required && v.IsNull() {
+		rng := a.expr.Range()
+		d.list = append(d.list, d.c.about(a, d.ctx, rng, "An argument is null", "%s is needed, and this is null: %s", a.name, a.desc.Doc)...)
+		return cty.UnknownVal(a.desc.Type)
+	}
+	return v
+}
+
+// name finds the name of a run, fleet, volume or gateway.
+func (d *decoder) name(out *Decoded) {
+	v := out.Value.GetAttr("name")
+	v, marks := v.Unmark()
+	at := out.Block.DefRange
+	if a := out.Block.body.attr("name"); a != nil {
+		at = a.expr.Range()
+	}
+	switch {
+	case !v.IsKnown():
+		return
+	case len(marks) > 0:
+		d.list = append(d.list, diag.Errorf("A name is sensitive", "Names are shown everywhere, and this value is sensitive. Use another one, or nonsensitive(...) if it may be shown.").At(&at)...)
+		return
+	case !v.IsNull():
+		out.Name = v.AsString()
+		return
+	case out.inst.unknown:
+		return
+	}
+	var keys []string
+	if out.Addr.Key.IsSet() {
+		keys = []string{out.Addr.Key.Text()}
+	}
+	name, err := value.NameFromLabel(out.Addr.Name, keys...)
+	if err != nil {
+		d.list = append(d.list, faults(err, at)...)
+		return
+	}
+	out.Name = name.String()
+}
+
+// Job returns the value of the block for one job: rank of count nodes of a task, or a replica of a service. Attributes
+// that do not mention node or replica are shared with Value.
+func (d *Decoded) Job(rank, count, replica int) (cty.Value, diag.List) {
+	if len(d.perJob) == 0 {
+		return d.Value, nil
+	}
+	return d.job(cty.NumberIntVal(int64(rank)), cty.NumberIntVal(int64(count)), cty.NumberIntVal(int64(replica)))
+}
+
+func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
+	names := extra{
+		"node":    cty.ObjectVal(map[string]cty.Value{"rank": rank, "count": count}),
+		"replica": cty.ObjectVal(map[string]cty.Value{"index": replica}),
+	}
+	maps.Copy(names, d.inst.names())
+	b := d.Block.body
+	var uses [][]use
+	for _, desc := range d.perJob {
+		if a := b.attr(desc.Name); a != nil {
+			uses = append(uses, a.uses)
+		}
+		for _, n := range b.nestedOf(desc.Name) {
+			uses = append(uses, n.uses())
+		}
+	}
+	ctx, list := d.config.contextOf(d.scope, names, uses...)
+	dec := decoder{c: d.config, ctx: ctx, list: list}
+	attrs := d.Value.AsValueMap()
+	for _, desc := range d.perJob {
+		if a := b.attr(desc.Name); a != nil {
+			attrs[desc.Name] = dec.attribute(a)
+		}
+		for _, n := range b.nestedOf(desc.Name) {
+			attrs[desc.Name] = dec.nested(n)
+		}
+	}
+	out := cty.ObjectVal(attrs)
+	dec.jobRules(d, out)
+	list = dec.list
+	list.For(d.inst.label())
+	list.Sort()
+	d.config.Snippets(list)
+	return out, list
+}
+
+// Origin says where an attribute was written, such as resources.gpu or volumes[0].path, and from what it was made:
+// "var.gpu", "local.size". It is false for what was not written in this block.
+func (d *Decoded) Origin(path string) (hcl.Range, []string, bool) {
+	b := d.Block.body
+	steps := splitPath(path)
+	for i, step := range steps {
+		if a := b.attr(step.name); a != nil {
+			rng, _ := narrow(a.expr, step.rest(steps[i+1:]))
+			return rng, mentioned(a.uses), true
+		}
+		list := b.nestedOf(step.name)
+		n := max(step.index, 0)
+		if n >= len(list) {
+			return hcl.Range{}, nil, false
+		}
+		if i == len(steps)-1 {
+			return list[n].defRange, mentioned(list[n].uses()), true
+		}
+		b = list[n].body
+	}
+	return hcl.Range{}, nil, false
+}
+
+// mentioned lists the names in uses, each once, in order of writing.
+func mentioned(uses []use) []string {
+	var out []string
+	for _, u := range uses {
+		if s := u.short(); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// pathStep is one part of the path of an attribute: host[1].
+type pathStep struct {
+	name  string
+	index int // -1 if there is none
+	key   string
+	keyed bool
+}
+
+func splitPath(path string) []pathStep {
+	var out []pathStep
+	for part := range strings.SplitSeq(path, ".") {
+		name, index, found := strings.Cut(strings.TrimSuffix(part, "]"), "[")
+		s := pathStep{name: name, index: -1}
+		if found {
+			if n, ok := number(index); ok {
+				s.index = n
+			} else {
+				s.key, s.keyed = strings.Trim(index, `"`), true
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// rest is the path below an attribute.
+func (s pathStep) rest(below []pathStep) cty.Path {
+	var p cty.Path
+	for i, b := range append([]pathStep{s}, below...) {
+		if i > 0 {
+			p = p.GetAttr(b.name)
+		}
+		switch {
+		case b.index >= 0:
+			p = p.IndexInt(b.index)
+		case b.keyed:
+			p = p.IndexString(b.key)
+		}
+	}
+	return p
+}
+
+func number(s string) (int, bool) {
+	n := 0
+	for _, c := range s {
+		if c < '0' || c > '9' || n > 1<<30 {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, s != ""
+}

@@ -1,0 +1,232 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+)
+
+// Scope says what other blocks are worth. The value of a block is an object with the attribute `address`; of one with
+// count a tuple of such objects, of one with for_each an object of them by key. false means that nothing is known of
+// it yet.
+//
+// A Scope that also has a method Walk() int, the number of the walk, promises that within one walk it answers the same
+// for a block once it has answered true. Locals that refer to blocks are then evaluated once in a walk, not once for
+// each block that uses them.
+type Scope interface {
+	Value(addr.Block) (cty.Value, bool)
+}
+
+// walker is a Scope that numbers its walks.
+type walker interface {
+	Scope
+	Walk() int
+}
+
+// extra are names that have a value in one place only: each, count, node, replica, self.
+type extra map[string]cty.Value
+
+// constant is the context of an expression that mentions nothing.
+func (c *Config) constant() *hcl.EvalContext { return &hcl.EvalContext{Functions: c.functions} }
+
+// context is contextOf where what is wrong is reported elsewhere.
+func (c *Config) context(scope Scope, more extra, uses ...[]use) *hcl.EvalContext {
+	ctx, _ := c.contextOf(scope, more, uses...)
+	return ctx
+}
+
+// contextOf holds what the uses mention and nothing else: with all names in it every block would cost as much as all.
+// The list has what is wrong with locals.
+func (c *Config) contextOf(scope Scope, more extra, uses ...[]use) (*hcl.EvalContext, diag.List) {
+	return c.fill(scope, more, memo{}, uses)
+}
+
+// memo holds the values of locals that refer to blocks while one block is evaluated: without it a local that several
+// others mention would be evaluated once for each way that leads to it.
+type memo map[string]cty.Value
+
+func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.EvalContext, diag.List) {
+	ctx := c.constant()
+	var list diag.List
+	var groups map[string]map[string]cty.Value
+	for _, us := range uses {
+		for _, u := range us {
+			if ctx.Variables == nil {
+				ctx.Variables, groups = map[string]cty.Value{}, map[string]map[string]cty.Value{}
+			}
+			if u.root == "path" {
+				ctx.Variables["path"] = c.paths
+				continue
+			}
+			if v, ok := more[u.root]; ok {
+				ctx.Variables[u.root] = v
+				continue
+			}
+			group := groups[u.root]
+			if group == nil {
+				group = map[string]cty.Value{}
+				groups[u.root] = group
+			}
+			if _, done := group[u.name]; !done && u.name != "" {
+				v, ds := c.named(u, scope, known)
+				group[u.name] = v
+				list = append(list, ds...)
+			}
+		}
+	}
+	for root, group := range groups {
+		ctx.Variables[root] = cty.ObjectVal(group)
+	}
+	return ctx, list
+}
+
+// named is the value of a variable, a local or a block.
+func (c *Config) named(u use, scope Scope, known memo) (cty.Value, diag.List) {
+	switch u.root {
+	case "var":
+		if v := c.variables[u.name]; v != nil {
+			return v.marked(), nil
+		}
+		return cty.DynamicVal, nil
+	case "local":
+		if l := c.locals[u.name]; l != nil {
+			return c.local(l, scope, known)
+		}
+		return cty.DynamicVal, nil
+	}
+	if scope != nil {
+		if v, ok := scope.Value(u.block()); ok {
+			return v, nil
+		}
+	}
+	return cty.DynamicVal, nil
+}
+
+// eval evaluates an argument. With errors the value is unknown.
+func (c *Config) eval(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List) {
+	switch e := a.expr.(type) {
+	case *hclsyntax.LiteralValueExpr:
+		return e.Val, nil
+	case *hclsyntax.TemplateExpr:
+		if e.IsStringLiteral() {
+			return e.Parts[0].(*hclsyntax.LiteralValueExpr).Val, nil
+		}
+	}
+	v, ds := a.expr.Value(ctx)
+	if ds.HasErrors() {
+		return cty.DynamicVal, translate(ds)
+	}
+	return v, translate(ds)
+}
+
+// local is one name of a block `locals`.
+type local struct {
+	name string
+	attr *attribute
+
+	closed bool        // refs was computed, or is being computed
+	refs   []Reference // blocks that it refers to, also by way of other locals
+
+	once  sync.Once // for one that refers to no block
+	value cty.Value
+	diags diag.List
+}
+
+// closure finds the blocks that a local depends on.
+func (c *Config) closure(l *local) []Reference {
+	if l.closed {
+		return l.refs
+	}
+	l.closed = true
+	for _, u := range l.attr.uses {
+		if u.root == "local" {
+			if other := c.locals[u.name]; other != nil {
+				l.refs = append(l.refs, c.closure(other)...)
+			}
+		} else if c.byAddr[u.block()] != nil {
+			l.refs = append(l.refs, u.reference(false))
+		}
+	}
+	return l.refs
+}
+
+// localCache keeps the values of locals that refer to blocks for one walk.
+type localCache struct {
+	scope  Scope
+	walk   int
+	values sync.Map // name -> cty.Value
+}
+
+// local evaluates a local: once if it depends on no block, else once in a walk or for each block that uses it. What
+// is wrong with it is reported to the first who asks.
+func (c *Config) local(l *local, scope Scope, known memo) (cty.Value, diag.List) {
+	if len(l.refs) == 0 {
+		l.once.Do(func() {
+			ctx, list := c.contextOf(nil, nil, l.attr.uses)
+			v, ds := c.eval(l.attr, ctx)
+			l.value, l.diags = v, append(list, ds...)
+		})
+		return l.value, nil // Load reports what is wrong
+	}
+	if v, ok := known[l.name]; ok {
+		return v, nil
+	}
+	cache := c.cacheFor(scope)
+	if cache != nil {
+		if v, ok := cache.values.Load(l.name); ok {
+			return v.(cty.Value), nil
+		}
+	}
+	ctx, list := c.fill(scope, nil, known, [][]use{l.attr.uses})
+	v, ds := c.eval(l.attr, ctx)
+	list = append(list, ds...)
+	known[l.name] = v
+	if cache != nil && (list.HasErrors() || answered(l.refs, scope)) {
+		if _, again := cache.values.LoadOrStore(l.name, v); again {
+			return v, nil
+		}
+	}
+	return v, list
+}
+
+// evaluateLocals reports what is wrong with the locals that depend on no block, used or not.
+func (c *Config) evaluateLocals() diag.List {
+	var list diag.List
+	for _, name := range slices.Sorted(maps.Keys(c.locals)) {
+		if l := c.locals[name]; len(l.refs) == 0 {
+			c.local(l, nil, nil)
+			list = append(list, l.diags...)
+		}
+	}
+	return list
+}
+
+func answered(refs []Reference, scope Scope) bool {
+	for _, r := range refs {
+		if _, ok := scope.Value(r.To); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Config) cacheFor(scope Scope) *localCache {
+	w, ok := scope.(walker)
+	if !ok || !reflect.ValueOf(scope).Comparable() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cache == nil || c.cache.scope != scope || c.cache.walk != w.Walk() {
+		c.cache = &localCache{scope: scope, walk: w.Walk()}
+	}
+	return c.cache
+}

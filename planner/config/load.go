@@ -1,0 +1,305 @@
+package config
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// LoadOptions says what to read. Its zero value reads the working directory without variables.
+type LoadOptions struct {
+	// Dir is the folder of the configuration, "." unless set. With Sources only functions such as file read from it.
+	Dir string
+	// Sources are read instead of the files in Dir and Home: the files that a saved plan was made from.
+	Sources []Source
+	// Home is a folder whose config.dstack.hcl may hold backends and profiles, DSTACK_HOME. "" means none.
+	Home string
+	// Vars are values of variables, in the order of --var and --var-file on the command line; the last one wins.
+	Vars []Assignment
+	// Environ looks up the environment: DSTACK_VAR_name, and the variables that `env` takes from it. nil means an
+	// empty one.
+	Environ func(name string) (string, bool)
+	// Prompt asks for a variable that has no value. nil means that such a variable is an error.
+	Prompt func(name, description string, sensitive bool) (string, error)
+	// Version is that of the running program, for required_version. "" means not to check.
+	Version string
+}
+
+// Assignment is the value of one variable as text, or a file of values.
+type Assignment struct {
+	Name string
+	Text string // a text for a variable of type string, number or bool, else an expression
+	File string // a file of `name = value`; Name and Text are then unused
+}
+
+// largestFile is the size in bytes above which a file is not read: HCL needs some two hundred times as much memory.
+const largestFile = 16 << 20
+
+// Load reads a configuration. It reports every error that can be found without looking at resources, ordered by place.
+// The Config is never nil, so that Snippets can show where the errors are; with errors it is good for nothing else.
+func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
+	if o.Dir == "" {
+		o.Dir = "."
+	}
+	c := &Config{
+		Dir: o.Dir, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{}, names: map[string][]string{},
+		variables: map[string]*variable{}, locals: map[string]*local{},
+		inputs: &inputs{environ: o.Environ, read: map[string]string{}},
+	}
+	c.functions = functions(c.Dir)
+	c.paths = pathValues(c.Dir)
+
+	var list diag.List
+	if o.Sources != nil {
+		c.sources = slices.Clone(o.Sources)
+		for i := range c.sources {
+			c.sources[i].Digest = digest(c.sources[i].Text)
+		}
+	} else {
+		list = append(list, c.readSources(o)...)
+	}
+	for _, s := range c.sources {
+		c.texts[s.Path] = s.Text
+	}
+	files, ds := c.parse(ctx)
+	list = append(list, ds...)
+	list = append(list, c.collect(files)...)
+	if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
+		list = append(list, diag.Errorf("No configuration here", "There is no *.dstack.hcl or *.dstack.json file in %s. To start with an example:\n  dstack init --example quickstart", c.Dir)...)
+	}
+	list = append(list, c.setVariables(o)...)
+	list = append(list, c.checkReferences()...)
+	list = append(list, c.sortBlocks()...)
+	if !list.HasErrors() {
+		list = append(list, c.evaluateLocals()...)
+		list = append(list, c.validateVariables()...)
+		list = append(list, c.readSettings(o.Version)...)
+		list = append(list, c.checkBackends()...)
+	}
+	list.Sort()
+	c.Snippets(list)
+	return c, list
+}
+
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func isSource(name string) bool {
+	return strings.HasSuffix(name, ".dstack.hcl") || strings.HasSuffix(name, ".dstack.json")
+}
+
+// readSources reads the files of the folder, and the person's own one.
+func (c *Config) readSources(o LoadOptions) diag.List {
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil {
+		return diag.Errorf("Folder cannot be read", "The folder of the configuration cannot be read: %s.", reason(err))
+	}
+	var list diag.List
+	for _, e := range entries { // in order of names
+		if e.IsDir() || !isSource(e.Name()) || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		text, err := readFile(filepath.Join(c.Dir, e.Name()))
+		if err != nil {
+			list = append(list, diag.Errorf("File cannot be read", "%s cannot be read: %s.", e.Name(), reason(err))...)
+			continue
+		}
+		c.sources = append(c.sources, Source{Path: e.Name(), Text: text, Digest: digest(text)})
+	}
+	if o.Home == "" {
+		return list
+	}
+	path := filepath.Join(o.Home, "config.dstack.hcl")
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if dir, err := filepath.Abs(c.Dir); err == nil && filepath.Dir(path) == dir {
+		return list // the configuration stands there itself
+	}
+	switch text, err := readFile(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		list = append(list, diag.Errorf("File cannot be read", "%s cannot be read: %s.", path, reason(err))...)
+	default:
+		c.sources = append(c.sources, Source{Path: path, Text: text, Digest: digest(text), Personal: true})
+	}
+	return list
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a folder")
+	case info.Size() > largestFile:
+		return nil, fmt.Errorf("it has %d MB, and at most %d MB are read; split it", info.Size()>>20, largestFile>>20)
+	}
+	return os.ReadFile(path)
+}
+
+// reason is an error without the path that the message already names.
+func reason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// parse reads all files at once, each by itself.
+func (c *Config) parse(ctx context.Context) ([]*file, diag.List) {
+	files := make([]*file, len(c.sources))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, s := range c.sources {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			files[i] = parseFile(s)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, diag.From(err, "Reading was interrupted")
+	}
+	var list diag.List
+	for _, f := range files {
+		list = append(list, f.diags...)
+	}
+	return files, list
+}
+
+// collect puts the blocks of all files together and finds the ones that stand twice.
+func (c *Config) collect(files []*file) diag.List {
+	var list diag.List
+	variables, locals := map[string]*Block{}, map[string]*attribute{}
+	for _, f := range files {
+		for _, b := range f.blocks {
+			switch b.Type.Name {
+			case "dstack":
+				if c.dstack != nil {
+					list = append(list, twice(b, c.dstack)...)
+					continue
+				}
+				c.dstack = b
+			case "variable":
+				if first := variables[b.Addr.Name]; first != nil {
+					list = append(list, twice(b, first)...)
+					continue
+				}
+				variables[b.Addr.Name] = b
+				list = append(list, c.declare(b)...)
+			case "locals":
+				for _, a := range b.body.attrs {
+					if first := locals[a.name]; first != nil {
+						list = append(list, diag.Errorf("Name stands twice", "local.%s is also defined at %s. Rename or remove one of them.", a.name, place(first.rng)).At(&a.nameRange)...)
+						continue
+					}
+					locals[a.name] = a
+					c.locals[a.name] = &local{name: a.name, attr: a}
+				}
+			default:
+				first := c.byAddr[b.Addr]
+				switch {
+				case first != nil && b.Personal && !first.Personal:
+					continue // the configuration's own wins
+				case first != nil:
+					list = append(list, twice(b, first)...)
+					continue
+				}
+				c.byAddr[b.Addr] = b
+				c.blocks = append(c.blocks, b)
+				c.names[b.Type.Name] = append(c.names[b.Type.Name], b.Addr.Name)
+			}
+		}
+	}
+	return list
+}
+
+func twice(b, first *Block) diag.List {
+	what := b.Addr.String()
+	if !b.Type.Label {
+		what = "The block " + b.Type.Name
+	}
+	return diag.Errorf("Block stands twice", "%s is also written at %s. Rename or remove one of them.", what, place(first.DefRange)).At(&b.DefRange)
+}
+
+// pathValues is the object `path`.
+func pathValues(dir string) cty.Value {
+	cwd, err := os.Getwd()
+	if err != nil {
+		cwd = "."
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"module": cty.StringVal(filepath.ToSlash(dir)), "root": cty.StringVal(filepath.ToSlash(dir)), "cwd": cty.StringVal(filepath.ToSlash(cwd)),
+	})
+}
+
+// checkBackends finds names of backends that have no block. Without any backend block the only one is local.
+func (c *Config) checkBackends() diag.List {
+	known := slices.Clone(c.names["backend"])
+	if len(known) == 0 {
+		known = []string{"local"}
+	}
+	var list diag.List
+	for _, b := range c.blocks {
+		for _, name := range []string{"backend", "backends"} {
+			a := b.body.attr(name)
+			if a == nil || a.uses != nil {
+				continue
+			}
+			v, ds := c.eval(a, c.constant())
+			if ds.HasErrors() {
+				continue // Decode reports it
+			}
+			list = append(list, unknownBackends(a, v, known)...)
+		}
+	}
+	return list
+}
+
+func unknownBackends(a *attribute, v cty.Value, known []string) diag.List {
+	var list diag.List
+	var items []cty.Value
+	switch ty := v.Type(); {
+	case v.IsNull() || v.IsMarked() || !v.IsWhollyKnown():
+		return nil
+	case ty == cty.String:
+		items = []cty.Value{v}
+	case ty.IsTupleType(), ty.IsListType(), ty.IsSetType():
+		items = v.AsValueSlice()
+	}
+	for i, item := range items {
+		if item.IsMarked() || item.IsNull() || item.Type() != cty.String || slices.Contains(known, item.AsString()) {
+			continue
+		}
+		path := cty.Path{}
+		if v.Type() != cty.String {
+			path = cty.IndexIntPath(i)
+		}
+		rng, _ := narrow(a.expr, path)
+		slices.Sort(known)
+		list = append(list, diag.Errorf("No such backend", "There is no backend %q.%s Backends are %s; a further one is declared by a block:\n  backend %q {}",
+			item.AsString(), schema.DidYouMean(item.AsString(), known), strings.Join(known, ", "), item.AsString()).At(&rng)...)
+	}
+	return list
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// meta evaluates depends_on and lifecycle.
+func (d *decoder) meta(out *Decoded) {
+	b := out.Block
+	if b.dependOn != nil {
+		for _, u := range b.dependOn.uses {
+			out.Meta.DependsOn = append(out.Meta.DependsOn, u.reference(true))
+		}
+	}
+	if b.lifecycle == nil {
+		return
+	}
+	for _, a := range b.lifecycle.body.attrs {
+		switch a.name {
+		case "prevent_destroy":
+			out.Meta.PreventDestroy = d.flag(a)
+			out.Meta.PreventRange = a.rng
+		case "create_before_destroy":
+			out.Meta.CreateBeforeDestroy = d.flag(a)
+		case "ignore_changes":
+			d.ignore(a, &out.Meta, b.Type.Object)
+		case "replace_triggered_by":
+			for _, u := range a.uses {
+				out.Meta.ReplaceTriggeredBy = append(out.Meta.ReplaceTriggeredBy, u.reference(false))
+			}
+		}
+	}
+	for _, n := range b.lifecycle.body.nestedOf("precondition") {
+		d.list = append(d.list, d.c.condition(n.body, d.ctx, nil, "")...)
+	}
+}
+
+// flag evaluates a rule that must be known to plan at all.
+func (d *decoder) flag(a *attribute) bool {
+	v := d.attribute(a)
+	v, _ = v.Unmark()
+	if !v.IsKnown() {
+		if !d.list.HasErrors() {
+			d.list = append(d.list, d.c.about(a, d.ctx, a.expr.Range(), "Value is not known yet", "%s decides how to plan, so it must be known before. Use a variable, or a value that depends on no resource.", a.name)...)
+		}
+		return false
+	}
+	return !v.IsNull() && v.True()
+}
+
+// ignore reads the names of attributes whose changes do not count.
+func (d *decoder) ignore(a *attribute, m *Meta, o *schema.Object) {
+	if hcl.ExprAsKeyword(a.expr) == "all" {
+		m.IgnoreAll = true
+		return
+	}
+	items, ds := hcl.ExprList(a.expr)
+	if ds.HasErrors() {
+		d.list = append(d.list, d.c.about(a, nil, a.expr.Range(), "A list is needed", "ignore_changes is a list of attributes without quotes, as in [%s], or all.", o.Attrs[0].Name)...)
+		return
+	}
+	for _, item := range items {
+		t, ds := hcl.RelTraversalForExpr(item)
+		if ds.HasErrors() {
+			d.list = append(d.list, d.c.about(a, nil, item.Range(), "An attribute is needed", "Every element of ignore_changes is the name of an attribute without quotes, such as %s.", o.Attrs[0].Name)...)
+			continue
+		}
+		name := strings.TrimPrefix(traversalText(t), ".")
+		first := splitPath(name)[0].name
+		if o.Attr(first) == nil {
+			d.list = append(d.list, d.c.about(a, nil, item.Range(), "Unknown attribute", "There is no attribute %q to ignore.%s", first, schema.DidYouMean(first, o.Names()))...)
+			continue
+		}
+		m.IgnoreChanges = append(m.IgnoreChanges, name)
+	}
+}
+
+// condition checks a rule with condition and error_message. Without a context one is made. An unknown condition holds
+// for now.
+func (c *Config) condition(b *body, ctx *hcl.EvalContext, more extra, note string) diag.List {
+	cond, message := b.attr("condition"), b.attr("error_message")
+	if cond == nil || message == nil {
+		return nil // reported as missing
+	}
+	var list diag.List
+	if ctx == nil {
+		ctx, list = c.contextOf(nil, more, cond.uses, message.uses)
+	}
+	v, ds := c.eval(cond, ctx)
+	if list = append(list, ds...); list.HasErrors() {
+		return list
+	}
+	v, _ = v.Unmark()
+	v, err := convertTo(v, cty.Bool)
+	switch {
+	case err != nil || v.IsNull():
+		return append(list, c.about(cond, ctx, cond.expr.Range(), "A condition is neither true nor false", "A condition is an expression such as var.size > 0%s.", shown(v))...)
+	case !v.IsKnown() || v.True():
+		return list
+	}
+	text, ds := c.eval(message, ctx)
+	list = append(list, ds...)
+	detail := "The condition does not hold. Its message is sensitive, so it is not shown."
+	if s, err := convertTo(text, cty.String); err == nil && !text.ContainsMarked() && s.IsKnown() && !s.IsNull() {
+		detail = s.AsString()
+	}
+	if note != "" {
+		detail = fmt.Sprintf("%s\n%s", detail, note)
+	}
+	return append(list, c.about(cond, ctx, cond.expr.Range(), "Condition does not hold", "%s", detail)...)
+}
+
+// Postconditions checks what the block promises of the resource once it is there. Self is its value.
+func (d *Decoded) Postconditions(self cty.Value) diag.List {
+	if d.Block.lifecycle == nil {
+		return nil
+	}
+	var list diag.List
+	more := extra{"self": self}
+	for name, v := range d.inst.names() {
+		more[name] = v
+	}
+	for _, n := range d.Block.lifecycle.body.nestedOf("postcondition") {
+		ctx, ds := d.config.contextOf(d.scope, more, n.uses())
+		list = append(list, ds...)
+		list = append(list, d.config.condition(n.body, ctx, nil, "")...)
+	}
+	list.For(d.inst.label())
+	d.config.Snippets(list)
+	return list
+}

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dstackai/dstack-planner/diag"
+)
+
+// Snippets fills in the source for every diagnostic with a place in a file of the configuration: the whole lines with
+// the marked part, and the block around it. Lines of variable files that may hold secrets are not shown.
+func (c *Config) Snippets(list diag.List) {
+	for _, d := range list {
+		if d.Range == nil || d.Snippet != nil && d.Snippet.Code != "" {
+			continue
+		}
+		text, ok := c.texts[d.Range.Filename]
+		if !ok || d.Range.End.Byte > len(text) || d.Range.Start.Byte > d.Range.End.Byte {
+			continue
+		}
+		if d.Snippet == nil {
+			d.Snippet = &diag.Snippet{}
+		}
+		s := d.Snippet
+		if s.Context == "" {
+			s.Context = c.contextAt(d.Range)
+		}
+		if c.secret(d.Range.Filename) {
+			continue
+		}
+		fillCode(s, text, d.Range)
+	}
+}
+
+// mostLines is how many lines of source are shown.
+const mostLines = 5
+
+func fillCode(s *diag.Snippet, text []byte, r *diag.Range) {
+	code := string(text)
+	start := strings.LastIndexByte(code[:r.Start.Byte], '\n') + 1
+	end, lines := r.Start.Byte, 0
+	for {
+		next := strings.IndexByte(code[end:], '\n')
+		if next < 0 {
+			end = len(code)
+			break
+		}
+		end += next
+		if lines++; end >= r.End.Byte || lines == mostLines {
+			break
+		}
+		end++
+	}
+	s.Code = strings.TrimSuffix(code[start:end], "\r")
+	s.StartLine = r.Start.Line
+	s.Start = r.Start.Byte - start
+	s.End = min(r.End.Byte-start, len(s.Code))
+	s.End = max(s.End, s.Start)
+	s.Code = strings.ToValidUTF8(s.Code, "?")
+}
+
+// secret tells whether a file is one of variables, some of which are sensitive.
+func (c *Config) secret(name string) bool {
+	if slices.ContainsFunc(c.sources, func(s Source) bool { return s.Path == name }) {
+		return false
+	}
+	for _, v := range c.variables {
+		if v.sensitive || v.ephemeral {
+			return true
+		}
+	}
+	return false
+}
+
+// contextAt names the block around a place: in fleet "train", resources.
+func (c *Config) contextAt(r *diag.Range) string {
+	holds := func(b *Block) bool {
+		return b != nil && b.DefRange.Filename == r.Filename && b.DefRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= max(b.body.end.End.Byte, b.DefRange.End.Byte)
+	}
+	if holds(c.dstack) {
+		return "dstack" + c.dstack.body.contextAt(r)
+	}
+	for _, v := range c.variables {
+		if v.defRange.Filename == r.Filename && v.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= v.body.end.End.Byte {
+			return "variable " + quoted(v.name)
+		}
+	}
+	for _, b := range c.blocks {
+		if holds(b) {
+			where := b.Type.Name + " " + quoted(b.Addr.Name)
+			if n := b.lifecycle; n != nil && n.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= n.body.end.End.Byte {
+				return where + ", lifecycle"
+			}
+			return where + b.body.contextAt(r)
+		}
+	}
+	return ""
+}
+
+func (b *body) contextAt(r *diag.Range) string {
+	for _, n := range b.blocks {
+		if n.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= n.body.end.End.Byte {
+			return ", " + n.desc.Name + n.body.contextAt(r)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,328 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	hcljson "github.com/hashicorp/hcl/v2/json"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// variablePrefix stands before the name of a variable in the environment.
+const variablePrefix = "DSTACK_VAR_"
+
+// variable is a declared input, and its value once there is one.
+type variable struct {
+	name        string
+	defRange    hcl.Range
+	body        *body
+	ty          cty.Type
+	defaults    *typeexpr.Defaults
+	typeRange   hcl.Range
+	description string
+	sensitive   bool
+	ephemeral   bool
+	nullable    bool
+	fallback    cty.Value // its default, cty.NilVal if it has none
+	value       cty.Value // unmarked
+	from        string
+	uses        []use // of its value: always nil, values are constants
+}
+
+// marked is the value as expressions see it.
+func (v *variable) marked() cty.Value {
+	switch {
+	case v.value == cty.NilVal:
+		return cty.DynamicVal // its error is reported already
+	case v.sensitive || v.ephemeral:
+		return v.value.Mark(schema.SensitiveMark)
+	}
+	return v.value
+}
+
+// declare reads a block `variable`.
+func (c *Config) declare(b *Block) diag.List {
+	v := &variable{name: b.Addr.Name, defRange: b.DefRange, body: b.body, ty: cty.DynamicPseudoType, nullable: true, typeRange: b.DefRange}
+	c.variables[v.name] = v
+	var list diag.List
+	if a := b.body.attr("type"); a != nil {
+		ty, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.expr)
+		list = append(list, translate(ds)...)
+		if !ds.HasErrors() {
+			v.ty, v.defaults, v.typeRange = ty, defaults, a.expr.Range()
+		}
+	}
+	text := func(name string) (cty.Value, bool) {
+		a := b.body.attr(name)
+		if a == nil {
+			return cty.NilVal, false
+		}
+		if len(a.uses) > 0 {
+			rng := a.uses[0].rng()
+			list = append(list, diag.Errorf("A constant is needed", "%s of a variable is read before anything else, so it cannot refer to other values. What is made of several values is a local.", a.name).At(&rng)...)
+			return cty.NilVal, false
+		}
+		val, ds := c.eval(a, c.constant())
+		list = append(list, ds...)
+		if ds.HasErrors() || a.desc.Type == cty.DynamicPseudoType {
+			return val, !ds.HasErrors()
+		}
+		val, ds = c.conform(a, val, nil)
+		list = append(list, ds...)
+		return val, !ds.HasErrors() && !val.IsNull()
+	}
+	if d, ok := text("description"); ok {
+		v.description = d.AsString()
+	}
+	flag := func(name string, into *bool) {
+		if val, ok := text(name); ok {
+			val, _ = val.Unmark()
+			*into = val.True()
+		}
+	}
+	flag("sensitive", &v.sensitive)
+	flag("ephemeral", &v.ephemeral)
+	flag("nullable", &v.nullable)
+	if d, ok := text("default"); ok {
+		a := b.body.attr("default")
+		val, ds := v.convert(d, given{from: "default", rng: a.expr.Range(), expr: a.expr})
+		list = append(list, ds...)
+		v.fallback = val
+	}
+	return list.For("var." + v.name)
+}
+
+// given is a value that somebody gave to a variable.
+type given struct {
+	text    string
+	literal bool // text is the value as it came from outside, else value is
+	value   cty.Value
+	from    string
+	rng     hcl.Range // the zero range if the value stands in no file
+	expr    hcl.Expression
+}
+
+// setVariables finds the value of every variable: from the environment, dstack.dstackvars, *.auto.dstackvars in order
+// of names, then --var and --var-file in the order given; the last one wins.
+func (c *Config) setVariables(o LoadOptions) diag.List {
+	var list diag.List
+	values := map[string]given{}
+	names := slices.Sorted(maps.Keys(c.variables))
+	if o.Environ != nil {
+		for _, name := range names {
+			if text, ok := o.Environ(variablePrefix + name); ok {
+				values[name] = given{text: text, literal: true, from: variablePrefix + name}
+			}
+		}
+	}
+	if o.Sources == nil {
+		for _, path := range c.variableFiles() {
+			list = append(list, c.readVariables(path, values, names)...)
+		}
+	}
+	for _, a := range o.Vars {
+		if a.File != "" {
+			list = append(list, c.readVariables(a.File, values, names)...)
+			continue
+		}
+		if c.variables[a.Name] == nil {
+			list = append(list, diag.Errorf("No such variable", "--var gives a value to %q, which no variable block declares.%s To declare it:\n  variable %q {}",
+				a.Name, schema.DidYouMean(a.Name, names), a.Name)...)
+			continue
+		}
+		values[a.Name] = given{text: a.Text, literal: true, from: "--var"}
+	}
+	for _, name := range names {
+		list = append(list, c.setVariable(c.variables[name], values, o).For("var."+name)...)
+	}
+	return list
+}
+
+func (c *Config) setVariable(v *variable, values map[string]given, o LoadOptions) diag.List {
+	g, ok := values[v.name]
+	if !ok && v.fallback != cty.NilVal {
+		v.value, v.from = v.fallback, "default"
+		return nil
+	}
+	if !ok && v.body.attr("default") != nil {
+		return nil // the default is wrong, which is reported
+	}
+	if !ok && o.Prompt != nil {
+		text, err := o.Prompt(v.name, v.description, v.sensitive || v.ephemeral)
+		if err != nil {
+			return diag.From(fmt.Errorf("variable %s: %w", v.name, err), "Variable was not given").At(&v.defRange)
+		}
+		g, ok = given{text: text, literal: true, from: "prompt"}, true
+	}
+	if !ok {
+		return diag.Errorf("Variable has no value", "%s has no default and was not given a value. Give it one of these ways:\n  --var %s=...\n  export %s%s=...\n  %s = ... in dstack.dstackvars",
+			v.name, v.name, variablePrefix, v.name, v.name).At(&v.defRange)
+	}
+	val := g.value
+	if g.literal {
+		var ds diag.List
+		if val, ds = v.parse(g); ds.HasErrors() {
+			return ds
+		}
+	}
+	val, ds := v.convert(val, g)
+	v.value, v.from = val, g.from
+	return ds
+}
+
+// parse reads a value that came as text: a variable of a simple type, or of none, takes it as it is.
+func (v *variable) parse(g given) (cty.Value, diag.List) {
+	if v.ty.IsPrimitiveType() || v.body.attr("type") == nil {
+		return cty.StringVal(g.text), nil
+	}
+	expr, ds := hclsyntax.ParseExpression([]byte(g.text), g.from, hcl.InitialPos)
+	if ds.HasErrors() {
+		return cty.NilVal, diag.Errorf("Value cannot be read", "The value of var.%s from %s is no expression of type %s%s.",
+			v.name, g.from, typeexpr.TypeString(v.ty), v.unless(": "+strings.TrimSuffix(ds[0].Detail, "."))).At(&v.defRange)
+	}
+	val, ds := expr.Value(nil)
+	if ds.HasErrors() {
+		return cty.NilVal, diag.Errorf("Value cannot be read", "The value of var.%s from %s is not constant%s. Texts stand in quotes there: [\"a\", \"b\"].",
+			v.name, g.from, v.unless(": "+strings.TrimSuffix(ds[0].Detail, "."))).At(&v.defRange)
+	}
+	return val, nil
+}
+
+// unless is a text that may give away the value, so it is empty for a sensitive variable.
+func (v *variable) unless(text string) string {
+	if v.sensitive || v.ephemeral {
+		return ""
+	}
+	return text
+}
+
+// convert makes a value one of the variable's type.
+func (v *variable) convert(val cty.Value, g given) (cty.Value, diag.List) {
+	val, _ = val.UnmarkDeep()
+	if v.defaults != nil && !val.IsNull() {
+		val = v.defaults.Apply(val)
+	}
+	out, err := convert.Convert(val, v.ty)
+	at, rule := v.defRange, place(v.typeRange)
+	if g.rng != (hcl.Range{}) {
+		at = g.rng
+	}
+	if err != nil {
+		path := errorPath(err)
+		if g.expr != nil {
+			at, _ = narrow(g.expr, path)
+		}
+		return cty.NilVal, diag.Errorf("Value has the wrong type", "var.%s%s, from %s, is not what its type at %s asks for: %s.",
+			v.name, pathText(path), g.from, rule, err).At(&at)
+	}
+	if out.IsNull() && !v.nullable {
+		if v.fallback != cty.NilVal && g.from != "default" {
+			return v.fallback, nil
+		}
+		return cty.NilVal, diag.Errorf("Variable is null", "var.%s, from %s, is null, which nullable = false at %s excludes. Give it a value.", v.name, g.from, place(v.defRange)).At(&at)
+	}
+	return out, nil
+}
+
+// variableFiles lists the files that are read unasked, weakest first.
+func (c *Config) variableFiles() []string {
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil {
+		return nil // readSources reports it
+	}
+	var first, auto []string
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case e.IsDir():
+		case name == "dstack.dstackvars", name == "dstack.dstackvars.json":
+			first = append(first, name)
+		case strings.HasSuffix(name, ".auto.dstackvars"), strings.HasSuffix(name, ".auto.dstackvars.json"):
+			auto = append(auto, name)
+		}
+	}
+	return append(first, auto...)
+}
+
+// readVariables adds the values of one file. A path of --var-file is relative to the working directory, as a shell
+// completes it; one that was found is relative to Dir.
+func (c *Config) readVariables(path string, values map[string]given, names []string) diag.List {
+	full := path
+	if !filepath.IsAbs(path) {
+		if _, err := os.Stat(path); err != nil || !strings.ContainsRune(path, filepath.Separator) && isAutomatic(path) {
+			full = filepath.Join(c.Dir, path)
+		}
+	}
+	text, err := readFile(full)
+	if err != nil {
+		return diag.Errorf("File of variables cannot be read", "%s cannot be read: %s.", path, reason(err))
+	}
+	if list := checkDepth(Source{Path: path, Text: text}); list != nil {
+		return list
+	}
+	c.texts[path] = text
+	var f *hcl.File
+	var ds hcl.Diagnostics
+	if strings.HasSuffix(path, ".json") {
+		f, ds = hcljson.Parse(text, path)
+	} else {
+		f, ds = hclsyntax.ParseConfig(text, path, hcl.InitialPos)
+	}
+	if ds.HasErrors() {
+		return explainSyntax(Source{Path: path, Text: text}, ds)
+	}
+	list := translate(ds)
+	attrs, ds := f.Body.JustAttributes()
+	list = append(list, translate(ds)...)
+	for _, name := range slices.Sorted(maps.Keys(attrs)) {
+		a := attrs[name]
+		v := c.variables[name]
+		if v == nil {
+			list = append(list, diag.Warnf("No such variable", "This file gives a value to %q, which no variable block declares.%s", name, schema.DidYouMean(name, names)).At(&a.NameRange)...)
+			continue
+		}
+		val, ds := a.Expr.Value(nil)
+		if ds.HasErrors() {
+			list = append(list, diag.Errorf("A constant is needed", "A file of variables has constants only%s.", v.unless(": "+strings.TrimSuffix(ds[0].Detail, "."))).At(a.Expr.Range().Ptr())...)
+			continue
+		}
+		values[name] = given{value: val, from: place(a.Range), rng: a.Expr.Range(), expr: a.Expr}
+	}
+	return list
+}
+
+func isAutomatic(name string) bool {
+	name = strings.TrimSuffix(name, ".json")
+	return name == "dstack.dstackvars" || strings.HasSuffix(name, ".auto.dstackvars")
+}
+
+// validateVariables checks the rules that variables have.
+func (c *Config) validateVariables() diag.List {
+	var list diag.List
+	for _, name := range slices.Sorted(maps.Keys(c.variables)) {
+		v := c.variables[name]
+		for _, n := range v.body.nestedOf("validation") {
+			for _, a := range n.body.attrs {
+				for _, u := range a.uses {
+					if u.root != "var" && u.root != "local" && u.root != "path" {
+						rng := u.rng()
+						list = append(list, diag.Errorf("Reference has no place here", "A validation is checked before anything else, so it can refer to variables and to locals that depend on no block; %s is neither.", traversalText(u.traversal)).At(&rng)...)
+						return list
+					}
+				}
+			}
+			list = append(list, c.condition(n.body, nil, nil, fmt.Sprintf("The value came from %s.", v.from)).For("var."+name)...)
+		}
+	}
+	return list
+}
