@@ -94,13 +94,22 @@ func (e erased[T]) Read(ctx context.Context, recorded []Object[cty.Value], yield
 		}
 		typed, at = append(typed, o), append(at, i)
 	}
-	return e.r.Read(ctx, typed, func(i int, seen Observed[T]) {
+	var wrong error
+	err := e.r.Read(ctx, typed, func(i int, seen Observed[T]) {
+		if i < 0 || i >= len(at) {
+			wrong = Errorf(Internal, "the provider answered for object %d of %d", i, len(at))
+			return
+		}
 		out := Observed[cty.Value]{Presence: seen.Presence, Err: seen.Err}
 		if seen.Presence == Present {
 			out.Object = encodeObject(seen.Object)
 		}
 		yield(at[i], out)
 	})
+	if err != nil {
+		return err
+	}
+	return wrong
 }
 
 func (e erased[T]) Find(ctx context.Context, keys []string) ([]Found[cty.Value], error) {

@@ -24,6 +24,9 @@ func encodeError(err error) *pb.Error {
 		DeadlineExceeded: errors.Is(err, context.DeadlineExceeded),
 		Unsupported:      errors.Is(err, errors.ErrUnsupported),
 	}
+	defer func() { // a string on the wire is UTF-8
+		out.Message, out.Code = strings.ToValidUTF8(out.Message, "\uFFFD"), strings.ToValidUTF8(out.Code, "\uFFFD")
+	}()
 	e, ok := errors.AsType[*providers.Error](err)
 	switch {
 	case !ok && (out.Canceled || out.DeadlineExceeded):
@@ -119,6 +122,10 @@ func fromStatus(ctx context.Context, c *Conn, err error) error {
 	switch st.Code() {
 	case codes.ResourceExhausted:
 		return providers.Errorf(providers.Invalid, "one object is larger than the %d MiB that a provider can be sent: %s", maxMessage>>20, st.Message())
+	case codes.Internal:
+		if strings.Contains(st.Message(), "error while marshaling") {
+			return providers.Errorf(providers.Invalid, "the provider cannot be sent this: %s", st.Message())
+		}
 	case codes.Unimplemented:
 		return fmt.Errorf("the provider does not know this call; it speaks an older protocol: %w", errors.ErrUnsupported)
 	case codes.DeadlineExceeded: // the far side's clock was first
