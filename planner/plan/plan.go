@@ -47,6 +47,7 @@ type Plan struct {
 	Secrets   map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
 	Backends  map[string]Backend  `json:"backends,omitempty"`
 	Revisions map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes
+	Intents   []IntentDecision    `json:"intents,omitempty"`   // what becomes of intents that are open
 }
 
 // Summary counts declared things, a replace once; support objects have a count of their own.
@@ -166,6 +167,15 @@ type InFlight struct {
 	Found bool      `json:"found"`
 }
 
+// IntentDecision is what becomes of an open intent: the change of its address takes it up, or apply closes it first of
+// all; a closed one's key is asked for another 24 hours.
+type IntentDecision struct {
+	Address string `json:"address"`
+	Deposed string `json:"deposed,omitempty"`
+	Key     string `json:"key"`
+	Close   bool   `json:"close,omitempty"`
+}
+
 // LeftOut is an offer that was not taken, with the reason.
 type LeftOut struct {
 	Offer schema.Offer `json:"offer"`
@@ -201,6 +211,7 @@ const (
 	OpRecord Op = "record" // writes the state only
 	OpForget Op = "forget" // takes it out of the state only
 	OpDepose Op = "depose" // records the old object as deposed
+	OpJoin   Op = "join"   // does nothing; it stands for all of a block, so that edges stay few
 )
 
 // Step is one thing that apply does. Steps are in an order in which they could be done one by one.

@@ -1,0 +1,84 @@
+package planner
+
+import (
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/schema/value"
+)
+
+// cost adds up what everything costs before and after, by block and in total.
+func (w *walk) cost(p *plan.Plan) {
+	lines := map[string]*plan.CostLine{}
+	changes := map[string]*plan.Change{}
+	for _, c := range p.Changes {
+		changes[c.Address] = c
+	}
+	for _, it := range w.order {
+		if it.kind == addr.KindJob || it.kind == addr.KindSupport {
+			continue // their instance and gateway are paid for
+		}
+		var line plan.CostLine
+		if it.rec != nil && it.exists() {
+			add(&line.Before, it.rec.live())
+			line.Before.HourlyMax = line.Before.Hourly
+		}
+		if it.action != plan.Delete && it.planned != cty.NilVal {
+			add(&line.After, it.planned)
+			line.After.HourlyMax = line.After.Hourly
+			if m := w.placed.group(it.addr); m != nil {
+				for _, c := range m.Candidates {
+					line.After.HourlyMax = max(line.After.HourlyMax, c.Offer.Price)
+				}
+			}
+		}
+		if line == (plan.CostLine{}) {
+			continue
+		}
+		name := it.addr.Block.String()
+		sum := lines[name]
+		if sum == nil {
+			sum = &plan.CostLine{Address: name}
+			lines[name] = sum
+		}
+		sum.Count++
+		plus(&sum.Before, line.Before)
+		plus(&sum.After, line.After)
+		if c := changes[it.name]; c != nil {
+			line.Address = it.name
+			line.Before.Monthly, line.After.Monthly = line.Before.Hourly.PerMonth(), line.After.Hourly.PerMonth()
+			c.Cost = &line
+		}
+	}
+	for _, name := range sortedKeys(lines) {
+		l := lines[name]
+		plus(&p.Cost.Before, l.Before)
+		plus(&p.Cost.After, l.After)
+		l.Before.Monthly, l.After.Monthly = l.Before.Hourly.PerMonth(), l.After.Hourly.PerMonth()
+		p.Cost.Lines = append(p.Cost.Lines, *l)
+	}
+	c := &p.Cost
+	c.Difference = plan.Amount{Hourly: c.After.Hourly - c.Before.Hourly, HourlyMax: c.After.HourlyMax - c.Before.Hourly, Unknown: c.After.Unknown}
+	for _, a := range []*plan.Amount{&c.Before, &c.After, &c.Difference} {
+		a.Monthly = a.Hourly.PerMonth()
+	}
+}
+
+// add adds the price of a value; a price that nobody knows is counted.
+func add(a *plan.Amount, v cty.Value) {
+	price, _ := v.GetAttr("price").Unmark()
+	switch {
+	case !price.IsKnown():
+		a.Unknown++
+	case !price.IsNull():
+		f, _ := price.AsBigFloat().Float64()
+		a.Hourly += value.MoneyOf(f)
+	}
+}
+
+func plus(sum *plan.Amount, a plan.Amount) {
+	sum.Hourly += a.Hourly
+	sum.HourlyMax += a.HourlyMax
+	sum.Unknown += a.Unknown
+}

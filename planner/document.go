@@ -1,0 +1,363 @@
+package planner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// document writes everything down.
+func (w *walk) document() (*plan.Plan, error) {
+	p := &plan.Plan{
+		FormatVersion: plan.FormatVersion, DstackVersion: w.p.Version, CreatedAt: w.now.UTC().Truncate(time.Millisecond),
+		Lineage: w.state.Lineage(), Serial: w.state.Serial(), Head: w.state.Head(), Store: w.p.Store, Destroy: w.opts.Destroy,
+		Complete: len(w.deferred) == 0, Deferred: w.deferred, Changes: []*plan.Change{}, Drift: []*plan.Drift{}, Policies: []plan.Policy{},
+		Backends: map[string]plan.Backend{}, Revisions: map[string]plan.Revision{}, Steps: []plan.Step{},
+	}
+	sortItems(w.order)
+	for _, it := range w.order {
+		w.drift(p, it)
+		if it.note != "" && it.action == plan.NoOp {
+			p.Notes = append(p.Notes, plan.Note{Address: it.name, Text: it.note})
+		}
+		if it.action == plan.NoOp {
+			if it.kind != addr.KindSupport {
+				p.Unchanged++
+			}
+			continue
+		}
+		c, err := w.change(it)
+		if err != nil {
+			return nil, err
+		}
+		p.Changes = append(p.Changes, c)
+		count(&p.Summary, c)
+		w.revisions(p, it)
+	}
+	steps, err := w.steps()
+	if err != nil {
+		return nil, err
+	}
+	p.Steps = append(p.Steps, steps...)
+	if err := w.groupsOf(p); err != nil {
+		return nil, err
+	}
+	w.cost(p)
+	if err := w.inputs(p); err != nil {
+		return nil, err
+	}
+	p.Diagnostics = append(p.Diagnostics, w.diags...)
+	return p, nil
+}
+
+func count(s *plan.Summary, c *plan.Change) {
+	switch {
+	case c.Kind == addr.KindSupport:
+		s.Support++
+	case c.InFlight != nil && c.InFlight.Found:
+		s.Adopt++
+	case c.Action == plan.Create:
+		s.Create++
+	case c.Action == plan.Update:
+		s.Update++
+	case c.Action.IsReplace():
+		s.Replace++
+	case c.Action == plan.Delete:
+		s.Destroy++
+	case c.Action == plan.Forget:
+		s.Forget++
+	}
+}
+
+// change writes one item down.
+func (w *walk) change(it *item) (*plan.Change, error) {
+	c := &plan.Change{Address: it.name, Kind: it.kind, Backend: it.backend, Action: it.action, Reason: it.reason, Declared: it.place(),
+		RecordOnly: it.recordOnly(), Offer: it.offer, Zone: it.zone, Group: it.group, LeftOut: it.leftOut, Placement: it.placement,
+		Needs: dedup(it.needs), Attempt: it.attempt}
+	if it.rec != nil {
+		c.Deposed, c.Tainted = it.rec.Deposed, it.rec.Tainted
+		before, err := schema.MarshalValue(it.rec.live())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", it.name, err)
+		}
+		c.Before = before
+	}
+	if it.intent != nil {
+		c.InFlight = &plan.InFlight{Since: it.intent.Since, By: it.intent.By}
+		c.IdempotencyKey = it.intent.Key
+		if it.found != nil {
+			c.InFlight.Found, c.InFlight.ID = true, it.found.Object.ID
+		}
+	}
+	if it.stray != "" {
+		c.IdempotencyKey = it.stray
+	}
+	if it.goes() {
+		c.DataAtRisk = dataAtRisk(it)
+	}
+	if it.want == cty.NilVal {
+		return c, nil
+	}
+	final, err := diff.Redact(it.object, it.planned, w.state.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", it.name, err)
+	}
+	it.final = final
+	if c.After, err = schema.MarshalValue(final.Known()); err != nil {
+		return nil, fmt.Errorf("%s: %w", it.name, err)
+	}
+	c.AfterUnknown, c.Sensitive, c.Digests = final.Unknown, final.Sensitive, final.Digests
+	if len(c.Digests) == 0 {
+		c.Digests = nil
+	}
+	c.Evaluate = len(final.Sensitive) > 0 || slices.ContainsFunc(final.Unknown, func(p string) bool { return configured(it.object, p) })
+	if it.exists() {
+		prior := diff.Value{V: it.rec.live(), Digests: it.rec.Secrets}
+		shown := diff.Compare(it.object, prior, final, diff.Options{Also: func(a *schema.Attribute) bool { return a.Placed && it.comes() }})
+		shown = shown.Settle(it.forced)
+		c.Diff, c.UnchangedAttrs, c.ReplacePaths = shown.Diffs, shown.Unchanged, it.after.Forces
+	} else {
+		shown := diff.Compare(it.object, diff.Value{V: cty.NullVal(it.object.Type())}, final, diff.Options{})
+		c.Diff = shown.Diffs
+	}
+	c.Cause = it.findCauses()
+	return c, nil
+}
+
+// configured tells whether a path leads into an attribute that a configuration writes.
+func configured(o *schema.Object, path string) bool {
+	root, _, _ := strings.Cut(path, ".")
+	root, _, _ = strings.Cut(root, "[")
+	a := o.Attr(root)
+	return a != nil && a.Configured()
+}
+
+// recordOnly tells whether an update needs no call.
+func (it *item) recordOnly() bool {
+	return it.action == plan.Update && it.after.Action == diff.Record
+}
+
+func dedup(in []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, s := range in {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// revisions notes what the record said of everything that the change reads or writes.
+func (w *walk) revisions(p *plan.Plan, it *item) {
+	note := func(a string, occupancy bool) {
+		rev := p.Revisions[a]
+		if rec := w.state.Resource(a); rec != nil {
+			rev.Revision = rec.Revision
+			if occupancy {
+				rev.Occupancy = rec.Occupancy
+			}
+		}
+		p.Revisions[a] = rev
+	}
+	note(it.name, false)
+	for _, need := range it.needs {
+		if a, err := addr.ParseResource(need); err == nil && a.Kind() != "" {
+			note(need, it.kind == addr.KindJob && it.placement != nil && need == it.placement.Instance)
+		}
+	}
+}
+
+// drift writes down what the provider reports otherwise than recorded, and what could not be asked.
+func (w *walk) drift(p *plan.Plan, it *item) {
+	rec := it.rec
+	if rec == nil || rec.Deposed != "" {
+		return
+	}
+	if rec.presence == providers.Unknown {
+		why := "as recorded; --no-refresh"
+		if rec.err != nil {
+			why = rec.err.Error() + "; kept as recorded"
+		}
+		p.NotChecked = append(p.NotChecked, plan.Note{Address: it.name, Text: why})
+		return
+	}
+	d := &plan.Drift{Address: it.name, Kind: it.kind, Class: "informational"}
+	if rec.presence == providers.Gone {
+		if it.action == plan.Delete || w.ended[it.addr] {
+			return
+		}
+		d.Gone, d.Class = true, "conflict"
+	} else {
+		seen := diff.Compare(it.object, diff.Value{V: rec.value, Digests: rec.Secrets}, diff.Value{V: rec.seen, Digests: rec.Secrets},
+			diff.Options{Also: func(a *schema.Attribute) bool { return !a.Status }})
+		if len(seen.Diffs) == 0 {
+			return
+		}
+		d.Diff = seen.Diffs
+		if it.action != plan.NoOp {
+			d.Class = "conflict"
+		}
+	}
+	p.Drift = append(p.Drift, d)
+}
+
+// groupsOf writes down the groups of instances that are made, with their candidates.
+func (w *walk) groupsOf(p *plan.Plan) error {
+	if w.placed == nil {
+		return nil
+	}
+	byAddress := map[string]*plan.Change{}
+	for _, c := range p.Changes {
+		byAddress[c.Address] = c
+	}
+	for _, m := range w.placed.solution.Groups {
+		g := plan.Group{ID: m.ID, Fixed: m.Fixed}
+		for _, a := range m.Members {
+			g.Members = append(g.Members, a.String())
+		}
+		for i, c := range m.Candidates {
+			pc := plan.Candidate{Offer: c.Offer, Zone: c.Zone}
+			if i > 0 {
+				if err := w.alternative(&pc, m.Members, i); err != nil {
+					return err
+				}
+			} else {
+				for _, a := range m.Members {
+					for _, s := range w.items[a].supports {
+						if !s.other && !slices.Contains(pc.Supports, s.addr.String()) {
+							pc.Supports = append(pc.Supports, s.addr.String())
+						}
+					}
+				}
+			}
+			g.Candidates = append(g.Candidates, pc)
+		}
+		p.Groups = append(p.Groups, g)
+		for _, a := range m.Members {
+			if c := byAddress[a.String()]; c != nil {
+				c.Candidates = g.Candidates
+			}
+		}
+	}
+	return nil
+}
+
+// alternative writes down what is planned otherwise with another candidate.
+func (w *walk) alternative(pc *plan.Candidate, members []addr.Resource, i int) error {
+	pc.Values = map[string]json.RawMessage{}
+	put := func(it *item, v cty.Value) error {
+		clean, err := diff.Redact(it.object, v, w.state.Digest)
+		if err != nil {
+			return err
+		}
+		raw, err := schema.MarshalValue(clean.Known())
+		pc.Values[it.name] = raw
+		return err
+	}
+	for _, a := range members {
+		it := w.items[a]
+		if it == nil {
+			continue
+		}
+		alt := w.alternatives[altKey{a, i}]
+		if alt == nil {
+			continue
+		}
+		if err := put(it, alt.planned); err != nil {
+			return err
+		}
+		for _, s := range alt.supports {
+			pc.Supports = append(pc.Supports, s.addr.String())
+			if sup := w.items[s.addr]; sup != nil {
+				if err := put(sup, desired.WithAttrs(sup.planned, configuredMap(schema.Encode(s.value)))); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	pc.Supports = dedup(pc.Supports)
+	return nil
+}
+
+func configuredMap(v cty.Value) map[string]cty.Value {
+	out := map[string]cty.Value{}
+	for _, a := range schema.Of[schema.Support]().Attrs {
+		if a.Configured() {
+			out[a.Name] = v.GetAttr(a.Name)
+		}
+	}
+	return out
+}
+
+// inputs writes down what the plan was made from.
+func (w *walk) inputs(p *plan.Plan) error {
+	for _, s := range w.p.Config.Sources() {
+		p.Sources = append(p.Sources, plan.Source{Path: s.Path, Text: string(s.Text), Digest: s.Digest})
+	}
+	p.Secrets = map[string]string{}
+	for name, v := range w.p.Config.SecretInputs() {
+		raw, err := schema.MarshalValue(v)
+		if err != nil {
+			return fmt.Errorf("var.%s: %w", name, err)
+		}
+		p.Secrets["var."+name] = w.state.Digest("var."+name, raw)
+	}
+	for name, v := range w.p.Config.EnvironmentInputs() {
+		p.Secrets["env."+name] = w.state.Digest("env."+name, []byte(v))
+	}
+	p.Variables = map[string]plan.Input{}
+	for _, v := range w.p.Config.Variables() {
+		if v.Sensitive || v.Ephemeral {
+			continue
+		}
+		plain, _ := v.Value.UnmarkDeep()
+		raw, err := schema.MarshalValue(plain)
+		if err != nil {
+			return fmt.Errorf("var.%s: %w", v.Name, err)
+		}
+		ty, err := typeJSON(plain.Type())
+		if err != nil {
+			return fmt.Errorf("var.%s: %w", v.Name, err)
+		}
+		p.Variables[v.Name] = plan.Input{Value: raw, Type: ty}
+	}
+	for name, b := range w.backends.all {
+		if b.handle == nil {
+			continue
+		}
+		p.Backends[name] = b.planned(b.record(w.state.Digest))
+	}
+	return nil
+}
+
+// Seal gives a plan its id: the digest of all but created_at.
+func seal(p *plan.Plan) error {
+	at := p.CreatedAt
+	p.CreatedAt, p.ID = time.Time{}, ""
+	raw, err := json.Marshal(p)
+	p.CreatedAt = at
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	p.ID = hex.EncodeToString(sum[:8])
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,174 @@
+package planner
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// leave adds what is recorded and wanted by nobody: it is destroyed. In a destroy plan that is everything.
+func (w *walk) leave() {
+	for _, ref := range slices.SortedFunc(maps.Keys(w.records), func(a, b statefile.Ref) int {
+		if a.Address != b.Address {
+			return addr.MustParse(a.Address).Compare(addr.MustParse(b.Address))
+		}
+		return len(a.Deposed) - len(b.Deposed)
+	}) {
+		rec := w.records[ref]
+		a := addr.MustParse(ref.Address)
+		if it := w.items[a]; it != nil && ref.Deposed == "" {
+			if w.opts.Destroy {
+				w.destroy(it, "destroy was asked for")
+			} else if w.ended[a] {
+				w.endedLeaves(it)
+			}
+			continue
+		}
+		if w.dropped[a.Block.Block] && !w.opts.Destroy {
+			continue // deferred: nothing is known about it
+		}
+		it := &item{addr: a, name: ref.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, forced: map[string]string{}}
+		w.order = append(w.order, it)
+		if ref.Deposed == "" {
+			w.items[a] = it
+		}
+		w.destroy(it, w.whyDestroy(a, ref.Deposed))
+	}
+	if !w.opts.Destroy {
+		return
+	}
+	w.order = slices.DeleteFunc(w.order, func(it *item) bool { return it.rec == nil })
+}
+
+// destroy makes an item one that goes.
+func (w *walk) destroy(it *item, why string) {
+	it.action, it.reason, it.want, it.fresh = plan.Delete, why, cty.NilVal, false
+	it.note, it.supports, it.placement = "", nil, nil
+	it.result, it.after = diff.Result{}, diff.Result{}
+	it.needs = it.rec.Needs
+}
+
+// endedLeaves takes an ended job out of the record when its instance goes; the section runs keeps how it ended.
+func (w *walk) endedLeaves(it *item) {
+	on := w.instanceOf(it)
+	if on != nil && on.stays() && it.rec.presence != providers.Gone {
+		return
+	}
+	it.action, it.reason = plan.Delete, "it has "+it.note+", and its instance goes"
+	it.want = cty.NilVal
+	it.needs = it.rec.Needs
+}
+
+// whyDestroy says why nobody wants an address any more.
+func (w *walk) whyDestroy(a addr.Resource, deposed string) string {
+	if deposed != "" {
+		return "it was replaced, and waits to be deleted"
+	}
+	if w.opts.Destroy {
+		return "destroy was asked for"
+	}
+	rec := w.ownRecord(a)
+	was := ""
+	if rec.Declared.File != "" {
+		was = fmt.Sprintf(" (was %s:%d)", rec.Declared.File, rec.Declared.Line)
+	}
+	b := w.p.Config.Block(a.Block.Block)
+	switch {
+	case a.Kind() == addr.KindSupport:
+		return "nothing needs it any more"
+	case b == nil:
+		return "no block of this name any more" + was
+	case a.Block.Key.IsSet() && !b.Repeats():
+		return "its block has neither count nor for_each any more" + was
+	case !a.Block.Key.IsSet() && b.Repeats():
+		return "its block has count or for_each now" + was
+	case !w.hasRepetition(a.Block):
+		if _, isInt := a.Block.Key.Int(); isInt {
+			return "count is smaller now" + was
+		}
+		return "its key is not in for_each any more" + was
+	case a.Kind() == addr.KindInstance && (a.Block.Type != "fleet"):
+		return "its run has no job on it, and its idle time is over"
+	case a.Kind() == addr.KindInstance:
+		return "its fleet has fewer instances now" + was
+	case a.Kind() == addr.KindJob:
+		return "its run has fewer jobs now" + was
+	}
+	return "nobody wants it any more" + was
+}
+
+func (w *walk) hasRepetition(a addr.Instance) bool {
+	for _, f := range w.fleets[a.Block] {
+		if f.Addr == a {
+			return true
+		}
+	}
+	for _, r := range w.runs[a.Block] {
+		if r.Addr == a {
+			return true
+		}
+	}
+	return w.items[a.Self()] != nil
+}
+
+// protect refuses what prevent_destroy forbids.
+func (w *walk) protect() diag.List {
+	var diags diag.List
+	for _, it := range w.order {
+		if !it.goes() || it.kind == addr.KindSupport || it.fresh {
+			continue
+		}
+		b := w.p.Config.Block(it.addr.Block.Block)
+		d := it.decl
+		if d == nil && b != nil {
+			d = w.declOf(it.addr.Block)
+		}
+		if d == nil || !d.Meta.PreventDestroy {
+			continue
+		}
+		diags = append(diags, &diag.Diagnostic{Severity: diag.Error, Summary: "Destroying is forbidden", Address: it.name, Range: diag.FromRange(&d.Block.DefRange),
+			Detail: fmt.Sprintf("The plan would destroy %s, because %s, and lifecycle has prevent_destroy = true. Take that line out to allow it, or take back the change.", it.name, it.reason)})
+	}
+	return diags
+}
+
+// declOf finds the decoded block of an instance that is still there.
+func (w *walk) declOf(a addr.Instance) *config.Decoded {
+	for _, f := range w.fleets[a.Block] {
+		if f.Addr == a || !f.Addr.Key.IsSet() {
+			return f.decl
+		}
+	}
+	for _, r := range w.runs[a.Block] {
+		if r.Addr == a || !r.Addr.Key.IsSet() {
+			return r.decl
+		}
+	}
+	for _, it := range w.selves[a.Block] {
+		return it.decl
+	}
+	return nil
+}
+
+// dataAtRisk says what is lost with a volume.
+func dataAtRisk(it *item) string {
+	if it.kind != addr.KindVolume || it.rec == nil || it.rec.presence == providers.Gone || desired.Text(it.rec.live(), "volume_id") != "" {
+		return ""
+	}
+	if size := desired.Text(it.rec.live(), "size"); size != "" {
+		return size + " of data"
+	}
+	return "its data"
+}

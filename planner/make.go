@@ -1,0 +1,465 @@
+package planner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/planner/place"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// defaultParallelism is how many calls are made at a time.
+const defaultParallelism = 10
+
+// Plan says what would change. With errors among the diagnostics there is no plan.
+func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.List) {
+	if opts.Parallelism <= 0 {
+		opts.Parallelism = defaultParallelism
+	}
+	w, diags := p.prepare(ctx, opts)
+	if diags.HasErrors() {
+		return nil, p.explained(diags)
+	}
+	defer w.backends.close()
+	out, err := w.plan(ctx)
+	if err != nil {
+		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
+	}
+	if w.diags.HasErrors() {
+		return nil, p.explained(w.diags)
+	}
+	out.Diagnostics = p.explained(out.Diagnostics)
+	if err := seal(out); err != nil {
+		return nil, diag.From(err, "Plan cannot be made")
+	}
+	return out, out.Diagnostics
+}
+
+// explained sorts diagnostics and shows the source of each.
+func (p *Planner) explained(l diag.List) diag.List {
+	l.Sort()
+	p.Config.Snippets(l)
+	return l
+}
+
+// prepare evaluates the backends, and asks the providers what is there.
+func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.List) {
+	levels, diags := p.Config.Order()
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	w := &walk{p: p, opts: opts, now: p.Now(), state: opts.State, levels: levels, decoded: map[addr.Block]*decodedBlock{},
+		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
+		alternatives: map[altKey]*alternative{}}
+	blocks, ds := w.backendBlocks()
+	diags = append(diags, ds...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	w.backends, ds = p.collect(ctx, opts.State, blocks, w.needsBackend())
+	diags = append(diags, ds...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	if err := w.look(ctx); err != nil {
+		w.backends.close()
+		return nil, append(diags, diag.From(err, "State cannot be refreshed")...)
+	}
+	w.diags = diags
+	return w, diags
+}
+
+// needsBackend tells whether anything of the configuration is made on a backend.
+func (w *walk) needsBackend() bool {
+	return slices.ContainsFunc(w.p.Config.Blocks(), func(b *config.Block) bool { return b.Type.Repeat })
+}
+
+// backendBlocks evaluates the blocks `backend`, which refer to variables and locals only.
+func (w *walk) backendBlocks() (map[string]backendBlock, diag.List) {
+	out := map[string]backendBlock{}
+	var diags diag.List
+	for _, b := range w.p.Config.Blocks() {
+		if b.Addr.Type != "backend" {
+			continue
+		}
+		d, ds := w.p.Config.Decode(config.Instance{Addr: b.Addr.Instance(addr.NoKey), Block: b}, w)
+		diags = append(diags, ds...)
+		if ds.HasErrors() {
+			continue
+		}
+		v := desired.Merge(b.Type.Object, d.Value, cty.NullVal(cty.EmptyObject))
+		conf, err := schema.Decode[schema.Backend](v)
+		if err != nil {
+			diags = append(diags, diag.From(err, "Backend cannot be read").At(&b.DefRange)...)
+			continue
+		}
+		if conf.Provider == "" {
+			conf.Provider = b.Addr.Name
+		}
+		settings := v.GetAttr("settings")
+		out[b.Addr.Name] = backendBlock{provider: conf.Provider, runtime: conf.Runtime, regions: conf.Regions, settings: settings,
+			declared: fmt.Sprintf("%s:%d", b.DefRange.Filename, b.DefRange.Start.Line), at: diag.FromRange(&b.DefRange)}
+	}
+	return out, diags
+}
+
+// look refreshes the records and finds what open intents had made.
+func (w *walk) look(ctx context.Context) error {
+	records, err := w.backends.refresh(ctx, w.opts.Parallelism, !w.opts.NoRefresh)
+	if err != nil {
+		return err
+	}
+	w.records = records
+	if err := w.find(ctx); err != nil {
+		return err
+	}
+	for ref, r := range w.records {
+		a, err := addr.ParseResource(ref.Address)
+		if err != nil {
+			return fmt.Errorf("the state has an address that cannot be read: %w", err)
+		}
+		w.known[a.Block.Block] = true
+		if ref.Deposed == "" {
+			w.byBlock[a.Block] = append(w.byBlock[a.Block], r)
+		}
+	}
+	return nil
+}
+
+// find asks the providers for what was made under the keys of open intents and of those that were closed lately.
+func (w *walk) find(ctx context.Context) error {
+	type batch struct{ backend, kind string }
+	keys := map[batch][]string{}
+	for _, in := range w.state.Intents() {
+		if in.Operation == statefile.Create {
+			keys[batch{in.Backend, in.Kind}] = append(keys[batch{in.Backend, in.Kind}], in.Key)
+		}
+	}
+	for _, c := range w.state.Closed(w.now) {
+		keys[batch{c.Backend, c.Kind}] = append(keys[batch{c.Backend, c.Kind}], c.Key)
+	}
+	if len(keys) == 0 || w.writerLives() {
+		return nil
+	}
+	found := make(chan []providers.Found[cty.Value], len(keys))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(w.opts.Parallelism)
+	for b, ks := range keys {
+		g.Go(func() error {
+			open, err := w.backends.open(ctx, b.backend)
+			if err != nil {
+				return err
+			}
+			res := providers.ResourceOf(open.handle, b.kind)
+			if res == nil {
+				return nil
+			}
+			f, err := res.Find(ctx, ks)
+			if err != nil {
+				return fmt.Errorf("find what was being made on backend %q: %w", b.backend, err)
+			}
+			found <- f
+			return nil
+		})
+	}
+	err := g.Wait()
+	close(found)
+	for fs := range found {
+		for _, f := range fs {
+			w.found[f.Key] = f
+		}
+	}
+	return err
+}
+
+// writerLives tells whether somebody is applying now: what they are making is theirs.
+func (w *walk) writerLives() bool { return w.opts.Writer != nil }
+
+// plan walks twice and writes everything down.
+func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
+	if err := w.run(ctx); err != nil || w.diags.HasErrors() {
+		return nil, errors.Join(err, w.diags.Err())
+	}
+	if !w.opts.Destroy {
+		placed, err := w.place(ctx)
+		if err != nil || w.diags.HasErrors() {
+			return nil, errors.Join(err, w.diags.Err())
+		}
+		if placed != nil {
+			w.placed = placed
+			warnings := w.diags.Warnings()
+			w.stopped = w.forcedJobs()
+			if err := w.run(ctx); err != nil || w.diags.HasErrors() {
+				return nil, errors.Join(err, w.diags.Err())
+			}
+			w.diags = append(w.diags, warnings...)
+			if err := w.alternate(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if err := w.supports(ctx); err != nil || w.diags.HasErrors() {
+			return nil, errors.Join(err, w.diags.Err())
+		}
+	}
+	intents := w.intents()
+	w.leave()
+	if w.diags = append(w.diags, w.protect()...); w.diags.HasErrors() {
+		return nil, w.diags.Err()
+	}
+	outputs := w.outputs()
+	if w.diags.HasErrors() {
+		return nil, w.diags.Err()
+	}
+	out, err := w.document()
+	if err != nil {
+		return nil, err
+	}
+	out.Outputs, out.Intents = outputs, intents
+	return out, nil
+}
+
+// forcedJobs carries over to the second walk which jobs cannot stay where they are, and why.
+func (w *walk) forcedJobs() map[addr.Resource]string {
+	out := map[addr.Resource]string{}
+	for _, it := range w.order {
+		if why := it.forced["instance"]; it.kind == addr.KindJob && why != "" {
+			out[it.addr] = why
+		}
+	}
+	return out
+}
+
+// altKey names a member of a group and the number of a candidate.
+type altKey struct {
+	member    addr.Resource
+	candidate int
+}
+
+// alternative is what is planned of a member with another candidate.
+type alternative struct {
+	planned  cty.Value
+	supports []plannedSupport
+}
+
+// alternate asks the providers what they would do with the candidates after the first.
+func (w *walk) alternate(ctx context.Context) error {
+	for _, m := range w.placed.solution.Groups {
+		for i, c := range m.Candidates {
+			if i == 0 {
+				continue
+			}
+			if err := w.alternateOne(ctx, m, c, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *walk) alternateOne(ctx context.Context, m place.Made, c place.Candidate, i int) error {
+	b, err := w.backends.open(ctx, c.Offer.Backend)
+	if err != nil {
+		return nil // it can be no candidate then
+	}
+	res := providers.ResourceOf(b.handle, addr.KindInstance)
+	var changes []providers.Change
+	var items []*item
+	for _, a := range m.Members {
+		it := w.items[a]
+		if it == nil || !it.comes() {
+			continue
+		}
+		alt := *it
+		alt.want = desired.WithAttrs(it.want, offered(c))
+		alt.supports, alt.forced = nil, map[string]string{"instance_type": "another candidate"}
+		alt.planned = w.tentative(&alt)
+		plain, _ := alt.planned.UnmarkDeep()
+		changes = append(changes, providers.Change{Address: it.name, Want: plain, Offer: &c.Offer})
+		items = append(items, &alt)
+	}
+	answers, err := res.Plan(ctx, changes)
+	if err != nil || len(answers) != len(changes) {
+		return nil // a candidate that cannot be planned will not be taken
+	}
+	for n, it := range items {
+		if answers[n].Err != nil {
+			continue
+		}
+		it.backend = c.Offer.Backend
+		if ds := w.take(it, answers[n], b.provider); ds.HasErrors() {
+			return ds.Err()
+		}
+		w.alternatives[altKey{it.addr, i}] = &alternative{planned: it.planned, supports: it.supports}
+		for _, s := range it.supports {
+			w.items[it.addr].supports = appendSupport(w.items[it.addr].supports, s)
+		}
+	}
+	return nil
+}
+
+// appendSupport adds a support object that only another candidate needs; the first one's own value stays.
+func appendSupport(list []plannedSupport, s plannedSupport) []plannedSupport {
+	for _, have := range list {
+		if have.addr == s.addr {
+			return list
+		}
+	}
+	s.other = true
+	return append(list, s)
+}
+
+// intents decides about open intents: taken up by the change of their address, or closed.
+func (w *walk) intents() []plan.IntentDecision {
+	if w.writerLives() {
+		return nil
+	}
+	var out []plan.IntentDecision
+	for _, in := range w.state.Intents() {
+		a, err := addr.ParseResource(in.Address)
+		if err != nil {
+			continue
+		}
+		it := w.items[a]
+		if in.Operation != statefile.Create || in.Deposed != "" {
+			if it != nil {
+				it.intent = in
+			}
+			out = append(out, plan.IntentDecision{Address: in.Address, Deposed: in.Deposed, Key: in.Key, Close: it == nil || it.action == plan.NoOp || it.action == plan.Create})
+			continue
+		}
+		f, exists := w.found[in.Key]
+		same := it != nil && it.rec == nil && it.action == plan.Create && w.same(it, in)
+		switch {
+		case same:
+			it.intent = in
+			if exists {
+				it.found = &f
+				it.reason = "it was being created when the apply was cut off"
+			}
+			out = append(out, plan.IntentDecision{Address: in.Address, Key: in.Key})
+			continue
+		case exists:
+			w.stray(a, in.Kind, in.Backend, in.Key, f)
+		}
+		out = append(out, plan.IntentDecision{Address: in.Address, Key: in.Key, Close: true})
+	}
+	for _, c := range w.state.Closed(w.now) {
+		if f, exists := w.found[c.Key]; exists {
+			if a, err := addr.ParseResource(c.Address); err == nil {
+				w.stray(a, c.Kind, c.Backend, c.Key, f)
+			}
+		}
+	}
+	return out
+}
+
+// same tells whether what is wanted now is what the intent wanted.
+func (w *walk) same(it *item, in *statefile.Intent) bool {
+	if it.backend != in.Backend {
+		return false
+	}
+	old, err := schema.UnmarshalValue(it.object, in.Want)
+	if err != nil {
+		return false
+	}
+	r := diff.Compare(it.object, diff.Value{V: old, Digests: in.Secrets}, it.clean, diff.Options{Also: func(a *schema.Attribute) bool { return a.Placed }})
+	for _, d := range r.Diffs {
+		if !d.Unknown {
+			return false
+		}
+	}
+	return true
+}
+
+// stray plans the end of an object that an abandoned create has left.
+func (w *walk) stray(a addr.Resource, kind, backend, key string, f providers.Found[cty.Value]) {
+	rec := &record{Resource: &statefile.Resource{Address: a.String(), Deposed: "k" + key[:min(8, len(key))], Kind: kind, Backend: backend, ID: f.Object.ID, Private: f.Object.Private, Key: key},
+		value: f.Object.Value, seen: f.Object.Value, presence: providers.Present}
+	it := &item{addr: a, name: a.String(), kind: kind, object: schema.KindObject(kind), backend: backend, rec: rec, forced: map[string]string{}, stray: key}
+	it.action, it.reason = plan.Delete, "it was made by an apply that was cut off, and is not wanted any more"
+	w.order = append(w.order, it)
+}
+
+// outputs evaluates the outputs against what is planned.
+func (w *walk) outputs() map[string]*plan.Output {
+	out := map[string]*plan.Output{}
+	recorded := w.state.Outputs()
+	if !w.opts.Destroy {
+		for _, b := range w.p.Config.Blocks() {
+			if b.Addr.Type != "output" {
+				continue
+			}
+			o, diags := w.p.Config.EvaluateOutput(b, w)
+			w.diags = append(w.diags, diags...)
+			if diags.HasErrors() {
+				continue
+			}
+			out[b.Addr.Name] = plannedOutput(o, recorded, w.state.Digest)
+		}
+	}
+	for name, old := range recorded {
+		if out[name] == nil {
+			out[name] = &plan.Output{Action: plan.Delete, Before: old.Value, Sensitive: old.Sensitive}
+		}
+	}
+	return out
+}
+
+func plannedOutput(o config.Output, recorded map[string]statefile.Output, digest func(string, []byte) string) *plan.Output {
+	old, had := recorded[o.Name]
+	p := &plan.Output{Action: plan.NoOp, Before: old.Value, Sensitive: o.Sensitive}
+	plain, _ := o.Value.UnmarkDeep()
+	if !plain.IsWhollyKnown() {
+		p.Unknown = true
+		p.Action = plan.Create
+		if had {
+			p.Action = plan.Update
+		}
+		return p
+	}
+	raw, err := schema.MarshalValue(plain)
+	if err != nil {
+		raw = nil
+	}
+	changed := string(raw) != string(old.Value)
+	if o.Sensitive {
+		changed = digest("output."+o.Name, raw) != old.Digest
+	} else {
+		p.After = raw
+	}
+	switch {
+	case !had:
+		p.Action = plan.Create
+	case changed:
+		p.Action = plan.Update
+	}
+	return p
+}
+
+func typeJSON(ty cty.Type) (json.RawMessage, error) { return ctyjson.MarshalType(ty) }
+
+func convertValue(v cty.Value, ty cty.Type) (cty.Value, error) { return convert.Convert(v, ty) }
+
+func textOf(v cty.Value) string {
+	if v.Type() == cty.String && !v.IsNull() {
+		return v.AsString()
+	}
+	raw, _ := schema.MarshalValue(v)
+	return string(raw)
+}

@@ -1,0 +1,38 @@
+package planner
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// Providers starts providers by name.
+type Providers interface {
+	Describe(ctx context.Context, name string) (providers.Description, error)
+	Start(ctx context.Context, name string) (providers.Provider, error)
+}
+
+// Planner makes plans of one configuration and carries them out.
+type Planner struct {
+	Config    *config.Config
+	Providers Providers
+	Paths     providers.Paths
+	Getenv    func(string) string // for secret settings of backends without a block
+	Now       func() time.Time
+	Log       *slog.Logger
+	Version   string // of dstack
+	Store     string // where the state is, in words
+}
+
+// PlanOptions says what kind of plan is wanted.
+type PlanOptions struct {
+	State       *statefile.State
+	Writer      *statefile.Holder // who holds the lock now; its open intents are being changed, not in flight
+	Destroy     bool
+	NoRefresh   bool
+	Parallelism int // calls at a time; 10 unless set
+}

@@ -1,0 +1,107 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// record is a recorded object with its value decoded, and what was seen of it.
+type record struct {
+	*statefile.Resource
+	value    cty.Value // as recorded; sensitive leaves null
+	presence providers.Presence
+	seen     cty.Value // as observed, when present
+	err      error     // why it could not be asked
+	skipped  bool      // it was not asked at all
+}
+
+// live is the value that counts: what was seen, else what was recorded.
+func (r *record) live() cty.Value {
+	if r.presence == providers.Present {
+		return r.seen
+	}
+	return r.value
+}
+
+// object is the record as a provider takes it.
+func (r *record) object() providers.Object[cty.Value] {
+	return providers.Object[cty.Value]{ID: r.ID, Value: r.value, Private: r.Private, Tainted: r.Tainted}
+}
+
+// refresh decodes all records and asks the providers about them: one batched read for each backend and kind, all of them
+// side by side. What cannot be asked stays as recorded. Only what makes planning senseless is an error.
+func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map[statefile.Ref]*record, error) {
+	out := make(map[statefile.Ref]*record, bs.state.Len())
+	type batch struct{ backend, kind string }
+	batches := map[batch][]*record{}
+	for _, res := range bs.state.Resources() {
+		v, err := schema.UnmarshalValue(schema.KindObject(res.Kind), res.Attributes)
+		if err != nil {
+			return nil, fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
+		}
+		r := &record{Resource: res, value: v, skipped: !ask}
+		out[res.Ref()] = r
+		batches[batch{res.Backend, res.Kind}] = append(batches[batch{res.Backend, res.Kind}], r)
+	}
+	if !ask {
+		return out, nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallelism)
+	for b, records := range batches {
+		g.Go(func() error { return bs.read(ctx, b.backend, b.kind, records) })
+	}
+	return out, g.Wait()
+}
+
+func (bs *backends) read(ctx context.Context, name, kind string, records []*record) error {
+	b, err := bs.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	unknown := func(err error) {
+		for _, r := range records {
+			if r.presence == providers.Unknown && r.err == nil {
+				r.err = err
+			}
+		}
+	}
+	res := providers.ResourceOf(b.handle, kind)
+	if res == nil {
+		return fmt.Errorf("the provider %q has no %ss, and the state has some on backend %q; was it another provider that made them?", b.provider, kind, name)
+	}
+	objects := make([]providers.Object[cty.Value], len(records))
+	for i, r := range records {
+		objects[i] = r.object()
+	}
+	var mu sync.Mutex
+	err = res.Read(ctx, objects, func(i int, seen providers.Observed[cty.Value]) {
+		mu.Lock()
+		defer mu.Unlock()
+		if i < 0 || i >= len(records) {
+			return
+		}
+		r := records[i]
+		r.presence, r.err = seen.Presence, seen.Err
+		if seen.Presence == providers.Present {
+			r.seen = seen.Object.Value
+		}
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		unknown(err)
+		return nil
+	}
+	unknown(fmt.Errorf("the provider %q gave no answer for it", b.provider))
+	return nil
+}

@@ -1,0 +1,430 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/planner/offer"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// settle decides what happens to items that are ready together, and what references to them get. Providers are asked
+// in one call for each backend and kind.
+func (w *walk) settle(ctx context.Context, items []*item) error {
+	if err := w.compare(items); err != nil {
+		return err
+	}
+	if err := w.ask(ctx, items); err != nil {
+		return err
+	}
+	for _, it := range items {
+		w.decide(it)
+	}
+	return nil
+}
+
+// compare finds the differences of all items, side by side.
+func (w *walk) compare(items []*item) error {
+	work := func(it *item) error {
+		clean, err := diff.Redact(it.object, it.want, w.state.Digest)
+		if err != nil {
+			return fmt.Errorf("%s: %w", it.name, err)
+		}
+		it.clean = clean
+		if it.backend == "" {
+			it.backend = w.backendOf(it)
+		}
+		if it.exists() {
+			prior := diff.Value{V: it.rec.live(), Digests: it.rec.Secrets}
+			it.result = diff.Compare(it.object, prior, clean, diff.Options{Ignore: w.ignored(it)})
+		}
+		return nil
+	}
+	const few = 64
+	if len(items) < few {
+		for _, it := range items {
+			if err := work(it); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for chunk := range slices.Chunk(items, few) {
+		g.Go(func() error {
+			for _, it := range chunk {
+				if err := work(it); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (w *walk) ignored(it *item) []string {
+	if it.decl == nil {
+		return nil
+	}
+	if it.decl.Meta.IgnoreAll {
+		return []string{diff.IgnoreAll}
+	}
+	return it.decl.Meta.IgnoreChanges
+}
+
+// backendOf is the backend of what has none of its own in its block: that of the record, or of the placement.
+func (w *walk) backendOf(it *item) string {
+	if b := w.placed.backendOf(it.addr); b != "" {
+		return b
+	}
+	if it.exists() {
+		return it.rec.Backend
+	}
+	return ""
+}
+
+// ask asks the providers' Plan about everything that changes and whose backend is known. In the first walk that is only
+// what exists and differs, so that replacements are known before offers.
+func (w *walk) ask(ctx context.Context, items []*item) error {
+	type batch struct{ backend, kind string }
+	batches := map[batch][]*item{}
+	for _, it := range items {
+		it.planned = w.tentative(it)
+		if w.asks(it) {
+			batches[batch{it.backend, it.kind}] = append(batches[batch{it.backend, it.kind}], it)
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(w.opts.Parallelism)
+	diags := make(chan diag.List, len(items))
+	for b, its := range batches {
+		g.Go(func() error {
+			d, err := w.askOne(ctx, b.backend, b.kind, its)
+			diags <- d
+			return err
+		})
+	}
+	err := g.Wait()
+	close(diags)
+	for d := range diags {
+		w.diags = append(w.diags, d...)
+	}
+	return err
+}
+
+// asks tells whether the provider has a say: in something that is made, or changed by more than the record.
+func (w *walk) asks(it *item) bool {
+	if w.opts.Destroy || it.backend == "" {
+		return false
+	}
+	if !it.exists() || it.rec.Tainted || len(it.forced) > 0 {
+		return w.placed != nil
+	}
+	return it.result.Action != diff.None && it.result.Action != diff.Record
+}
+
+func (w *walk) askOne(ctx context.Context, name, kind string, items []*item) (diag.List, error) {
+	b, err := w.backends.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	res := providers.ResourceOf(b.handle, kind)
+	if res == nil {
+		var diags diag.List
+		for _, it := range items {
+			d := diag.Errorf("Backend cannot do this", "The provider %q of backend %q has no %ss. Choose another backend for %s.", b.provider, name, kind, it.name)
+			diags = append(diags, at(d, it)...)
+		}
+		return diags, nil
+	}
+	changes := make([]providers.Change, len(items))
+	for i, it := range items {
+		plain, _ := it.planned.UnmarkDeep()
+		changes[i] = providers.Change{Address: it.name, Want: plain, Offer: it.offer}
+		if it.exists() {
+			o := it.rec.object()
+			o.Value = it.rec.live()
+			changes[i].Prior = &o
+		}
+	}
+	answers, err := res.Plan(ctx, changes)
+	if err != nil {
+		return nil, fmt.Errorf("plan %ss on backend %q: %w", kind, name, err)
+	}
+	if len(answers) != len(changes) {
+		return nil, fmt.Errorf("the provider %q answered %d of %d planned %ss; that is a defect of the provider", b.provider, len(answers), len(changes), kind)
+	}
+	var diags diag.List
+	for i, it := range items {
+		diags = append(diags, w.take(it, answers[i], b.provider)...)
+	}
+	return diags, nil
+}
+
+func at(l diag.List, it *item) diag.List {
+	if it.decl != nil {
+		l.At(&it.decl.Block.DefRange)
+	}
+	return l.For(it.name)
+}
+
+// take takes over what a provider said: reasons to replace, promised values, support objects.
+func (w *walk) take(it *item, answer providers.Planned, provider string) diag.List {
+	if answer.Err != nil {
+		summary := "Change is not possible"
+		if answer.Err.Kind == providers.NoQuota {
+			summary = "Quota is not enough"
+		}
+		return at(diag.Errorf(summary, "%s", sentence(answer.Err.Error())), it)
+	}
+	for _, r := range answer.Replace {
+		it.forced[r.Path] = r.Why
+	}
+	if answer.Value != cty.NilVal && !answer.Value.IsNull() {
+		merged, broken := promise(it.object, it.planned, answer.Value)
+		if broken != "" {
+			return at(diag.Errorf("Provider contradicts the plan", "The provider %q changed %s of %s, which the configuration has fixed. That is a defect of the provider.", provider, broken, it.name), it)
+		}
+		it.planned = merged
+	}
+	for _, s := range answer.Supports {
+		owner := it.addr
+		switch s.Owner {
+		case "block":
+			owner = it.addr.Block.Self()
+		case "backend":
+			owner = addr.Backend(it.backend)
+		}
+		it.supports = append(it.supports, plannedSupport{addr: owner.Support(s.Name), value: s.Value})
+	}
+	return nil
+}
+
+// promise fills in what the provider knows where the plan does not. It names the first attribute that contradicts.
+func promise(o *schema.Object, planned, answer cty.Value) (cty.Value, string) {
+	set := map[string]cty.Value{}
+	for _, a := range o.Attrs {
+		if !answer.Type().HasAttribute(a.Name) {
+			continue
+		}
+		have, said := planned.GetAttr(a.Name), answer.GetAttr(a.Name)
+		plain, _ := have.UnmarkDeep()
+		switch {
+		case !plain.IsKnown(), plain.IsNull() && !said.IsNull() && (!a.Configured() || a.Kept):
+			if !have.IsMarked() {
+				set[a.Name] = said
+			}
+		case a.Configured() && plain.IsWhollyKnown() && said.IsWhollyKnown() && !plain.RawEquals(said):
+			if !plain.IsNull() {
+				return planned, a.Name
+			}
+		}
+	}
+	return desired.WithAttrs(planned, set), ""
+}
+
+// tentative is the planned value before the provider is asked: what is wanted, what is kept, and unknown for what the
+// provider or placement says.
+func (w *walk) tentative(it *item) cty.Value {
+	keeps := it.exists() && !it.rec.Tainted && len(it.forced) == 0 && it.result.Action != diff.Replace
+	out := make(map[string]cty.Value, len(it.object.Attrs))
+	for _, a := range it.object.Attrs {
+		v := it.want.GetAttr(a.Name)
+		switch {
+		case a.Configured() && v.ContainsMarked():
+		case keeps && (!a.Placed || !isGiven(v)):
+			v = it.result.After.V.GetAttr(a.Name)
+		case !keeps && !a.Configured() && !isGiven(v):
+			v = cty.UnknownVal(a.Type)
+		}
+		out[a.Name] = v
+	}
+	return cty.ObjectVal(out)
+}
+
+func isGiven(v cty.Value) bool {
+	v, _ = v.Unmark()
+	return !v.IsKnown() || !v.IsNull()
+}
+
+// decide settles the action of an item, with its reason.
+func (w *walk) decide(it *item) {
+	w.constraints(it)
+	switch {
+	case !it.exists():
+		it.action = plan.Create
+		it.reason = w.whyCreate(it)
+	case it.kind == addr.KindJob && w.jobEnded(it):
+		return
+	case it.rec.Tainted:
+		it.action = w.replace(it)
+		it.reason = "its creation did not end well"
+	default:
+		it.after = it.result.Settle(it.forced)
+		w.actionOf(it)
+	}
+	if it.action.IsReplace() || it.action == plan.Create {
+		it.planned = w.unknowns(it)
+	}
+}
+
+func (w *walk) actionOf(it *item) {
+	switch it.after.Action {
+	case diff.None:
+		it.action = plan.NoOp
+	case diff.Record, diff.Update:
+		it.action = plan.Update
+		it.reason = it.why(it.after.Diffs)
+	case diff.Replace:
+		it.action = w.replace(it)
+		it.reason = it.whyReplace()
+	}
+}
+
+// replace is the order in which the old and the new one go and come.
+func (w *walk) replace(it *item) plan.Action {
+	if it.decl != nil && it.decl.Meta.CreateBeforeDestroy {
+		return plan.CreateThenDelete
+	}
+	return plan.DeleteThenCreate
+}
+
+// unknowns makes sure that nothing of the old object is promised for a new one.
+func (w *walk) unknowns(it *item) cty.Value {
+	if !it.exists() || len(it.forced) == 0 && it.result.Action == diff.Replace {
+		return it.planned
+	}
+	set := map[string]cty.Value{}
+	for _, a := range it.object.Attrs {
+		if (a.Computed || a.Status) && it.planned.GetAttr(a.Name).RawEquals(it.result.After.V.GetAttr(a.Name)) {
+			set[a.Name] = cty.UnknownVal(a.Type)
+		}
+	}
+	return desired.WithAttrs(it.planned, set)
+}
+
+// constraints finds what a machine that exists breaks of what is wanted of it now.
+func (w *walk) constraints(it *item) {
+	if it.kind != addr.KindInstance || !it.exists() || len(it.result.ByRule[schema.Constraint]) == 0 {
+		return
+	}
+	need, err := desired.Requirements(it.want)
+	if err != nil {
+		w.diags = append(w.diags, at(diag.From(err, "Requirements cannot be read"), it)...)
+		return
+	}
+	machine, err := machineOffer(it.rec)
+	if err != nil {
+		w.diags = append(w.diags, at(diag.From(err, "Recorded instance cannot be read"), it)...)
+		return
+	}
+	b := w.backends.all[it.rec.Backend]
+	if b != nil && !b.description.Capabilities.ExistingMachines {
+		need.Resources = offer.WithDefaults(need.Resources)
+	}
+	changed := it.result.ByRule[schema.Constraint]
+	for _, lack := range offer.Match(need, machine) {
+		path := changed[0]
+		for _, p := range changed {
+			if limit := limitedBy(lack.Kind); diff.Under(p, limit) || diff.Under(limit, p) {
+				path = p
+			}
+		}
+		it.forced[path] = "the machine does not satisfy it: " + lack.Text
+	}
+}
+
+// jobEnded handles a job that has ended: it stays as it is until its specification changes, or comes again as the next
+// attempt when it failed.
+func (w *walk) jobEnded(it *item) bool {
+	live := it.rec.live()
+	status := desired.Text(live, "status")
+	if !isEnded(status) {
+		return false
+	}
+	it.after = it.result.Settle(it.forced)
+	reason := desired.Text(live, "reason")
+	how := "ended " + status
+	if t, err := time.Parse(time.RFC3339, desired.Text(live, "finished_at")); err == nil {
+		how += " " + ago(w.now.Sub(t))
+	}
+	service := desired.Text(live, "type") == desired.TypeService
+	switch {
+	case it.after.Action == diff.Replace:
+		it.fresh, it.action = true, plan.Create
+		it.reason = firstPath(it.after) + " changed; " + how
+	case service && status != "lost":
+		it.fresh, it.action = true, plan.Create
+		it.reason = "a service is to run; it " + how
+	case status == "failed" && reason != "max_duration_exceeded":
+		it.fresh, it.action = true, plan.Create
+		it.reason = "it failed" + because(reason) + "; " + how
+	default:
+		it.action = plan.NoOp
+		it.note = how + because(reason)
+		w.ended[it.addr] = true
+		return true
+	}
+	it.attempt = 1 + int(numberOf(live, "attempt"))
+	it.planned = w.unknowns(it)
+	return true
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + strings.ReplaceAll(reason, "_", " ") + ")"
+}
+
+func firstPath(r diff.Result) string {
+	if len(r.Forces) > 0 {
+		return r.Forces[0]
+	}
+	if len(r.Diffs) > 0 {
+		return r.Diffs[0].Path
+	}
+	return "its specification"
+}
+
+// isEnded tells whether a job's status is final.
+func isEnded(status string) bool {
+	switch status {
+	case "done", "failed", "terminated", "aborted", "lost":
+		return true
+	}
+	return false
+}
+
+func numberOf(v cty.Value, name string) int64 {
+	if v.IsNull() || !v.IsKnown() || !v.Type().HasAttribute(name) {
+		return 0
+	}
+	n, _ := v.GetAttr(name).Unmark()
+	if n.IsNull() || !n.IsKnown() || n.Type() != cty.Number {
+		return 0
+	}
+	i, _ := n.AsBigFloat().Int64()
+	return i
+}
+
+// ownRecord is the record of an address.
+func (w *walk) ownRecord(a addr.Resource) *record {
+	return w.records[statefile.Ref{Address: a.String()}]
+}

@@ -1,0 +1,249 @@
+package planner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// Types of support objects that core plans itself.
+const (
+	attachment = "attachment"
+	route      = "route"
+)
+
+// supports adds the support objects: attachments and routes, what providers named, and what unchanged resources have.
+func (w *walk) supports(ctx context.Context) error {
+	before := len(w.order)
+	for _, it := range slices.Clone(w.order) {
+		if it.kind == addr.KindJob {
+			w.jobSupports(it)
+		}
+	}
+	for _, it := range slices.Clone(w.order[:before]) {
+		for _, s := range it.supports {
+			w.wantSupport(s.addr, schema.Encode(s.value), it.backend)
+			it.needs = append(it.needs, s.addr.String())
+		}
+		w.keepSupports(it)
+	}
+	return w.settle(ctx, w.order[before:])
+}
+
+// wantSupport adds a support object once.
+func (w *walk) wantSupport(a addr.Resource, v cty.Value, backend string) *item {
+	if it := w.items[a]; it != nil {
+		return it
+	}
+	it := w.add(desired.Resource{Addr: a, Value: v}, nil)
+	it.backend = backend
+	return it
+}
+
+// keepSupports keeps what an item that stays as it is stands on.
+func (w *walk) keepSupports(it *item) {
+	if !it.stays() || len(it.supports) > 0 {
+		return
+	}
+	for _, need := range it.rec.Needs {
+		a, err := addr.ParseResource(need)
+		if err != nil || a.Kind() != addr.KindSupport {
+			continue
+		}
+		if rec := w.ownRecord(a); rec != nil && w.items[a] == nil {
+			w.wantSupport(a, configuredOf(schema.Of[schema.Support](), rec.value), rec.Backend)
+		}
+		if !slices.Contains(it.needs, need) {
+			it.needs = append(it.needs, need)
+		}
+	}
+}
+
+// configuredOf is a recorded value as it would be wanted.
+func configuredOf(o *schema.Object, v cty.Value) cty.Value {
+	out := make(map[string]cty.Value, len(o.Attrs))
+	for _, a := range o.Attrs {
+		out[a.Name] = cty.NullVal(a.Type)
+		if a.Configured() {
+			out[a.Name] = v.GetAttr(a.Name)
+		}
+	}
+	return cty.ObjectVal(out)
+}
+
+// jobSupports adds the attachments and the route of a job, and says what the job stands on.
+func (w *walk) jobSupports(job *item) {
+	on := w.placeOf(job)
+	if on == nil {
+		return
+	}
+	replica := w.replicaOf(job)
+	for _, other := range replica {
+		if o := w.placeOf(other); o != nil && !slices.Contains(job.needs, o.name) {
+			job.needs = append(job.needs, o.name)
+		}
+	}
+	for _, vol := range w.mounted(job, on) {
+		a := on.addr.Support(attachment + "/" + vol.name)
+		att := w.wantSupport(a, schema.Encode(schema.Support{Type: attachment, Owner: on.name, Target: vol.name, Backend: on.backend,
+			Region: desired.Text(on.planned, "region"), Zone: desired.Text(on.planned, "availability_zone")}), on.backend)
+		att.needs = []string{on.name, vol.name}
+		if att.exists() && (on.comes() || vol.comes()) {
+			att.forced["owner"] = "what it ties together is replaced"
+		}
+		job.needs = append(job.needs, vol.name, a.String())
+	}
+	if desired.Text(job.want, "type") == desired.TypeService {
+		w.routeOf(job)
+	}
+}
+
+// placeOf is the item of the instance that a job will be on.
+func (w *walk) placeOf(job *item) *item {
+	if job.placement != nil {
+		a, err := addr.ParseResource(job.placement.Instance)
+		if err != nil {
+			return nil
+		}
+		return w.items[a]
+	}
+	if job.exists() {
+		return w.instanceOf(job)
+	}
+	return nil
+}
+
+// replicaOf lists the jobs that start and stop together with a job: all nodes of a task, else the job alone.
+func (w *walk) replicaOf(job *item) []*item {
+	if desired.Text(job.want, "type") != desired.TypeTask {
+		return []*item{job}
+	}
+	for _, r := range w.runs[job.addr.Block.Block] {
+		if r.Addr == job.addr.Block {
+			return r.jobs
+		}
+	}
+	return []*item{job}
+}
+
+// mounted lists the volumes that a job mounts, of which placement chose one for each path.
+func (w *walk) mounted(job, on *item) []*item {
+	var out []*item
+	for _, name := range job.mounts {
+		if a, err := addr.ParseResource(name); err == nil && w.items[a] != nil {
+			out = append(out, w.items[a])
+		}
+	}
+	if job.placement != nil || job.rec == nil {
+		return out
+	}
+	for _, need := range job.rec.Needs { // a job that stays: as recorded
+		a, err := addr.ParseResource(need)
+		if err == nil && a.Kind() == addr.KindVolume && w.items[a] != nil {
+			out = append(out, w.items[a])
+		}
+	}
+	return out
+}
+
+// routeOf adds the route by which a gateway reaches a replica.
+func (w *walk) routeOf(job *item) {
+	gw, diags := w.gatewayOf(job)
+	w.diags = append(w.diags, diags...)
+	if gw == nil {
+		return
+	}
+	a := job.addr.Block.Self().Support(route + "/" + strconv.Itoa(job.addr.Index()))
+	v := schema.Support{Type: route, Owner: job.name, Target: gw.name, Backend: gw.backend, Region: desired.Text(gw.planned, "region"),
+		Config: map[string]string{"service": desired.Text(job.want, "run"), "attempt": strconv.Itoa(w.attemptOf(job))}}
+	auth, _ := job.want.GetAttr("auth").Unmark()
+	v.Auth = auth.IsKnown() && !auth.IsNull() && auth.True()
+	v.Tokens = tokenDigests(job.want)
+	r := w.wantSupport(a, schema.Encode(v), gw.backend)
+	r.needs = append(r.needs, job.name, gw.name)
+	if on := w.placeOf(job); on != nil {
+		r.needs = append(r.needs, on.name)
+	}
+	if r.exists() && job.comes() && job.action != plan.CreateThenDelete {
+		r.forced["owner"] = "its replica is replaced"
+	}
+	if r.exists() && gw.comes() {
+		r.forced["target"] = "its gateway is replaced"
+	}
+}
+
+// attemptOf is the number of the try that is running, or is about to be.
+func (w *walk) attemptOf(job *item) int {
+	if job.comes() {
+		return job.attempt
+	}
+	return int(numberOf(job.rec.live(), "attempt"))
+}
+
+func tokenDigests(job cty.Value) []string {
+	tokens, _ := job.GetAttr("tokens").UnmarkDeep()
+	if tokens.IsNull() || !tokens.IsWhollyKnown() {
+		return nil
+	}
+	var out []string
+	for _, t := range tokens.AsValueSlice() {
+		sum := sha256.Sum256([]byte(t.AsString()))
+		out = append(out, hex.EncodeToString(sum[:]))
+	}
+	return out
+}
+
+// gatewayOf finds the gateway that publishes a service: the one that it names, else the default, else the only one.
+func (w *walk) gatewayOf(job *item) (*item, diag.List) {
+	named := desired.Text(job.decl.Value, "gateway")
+	if named == schema.NoReference {
+		return nil, nil
+	}
+	if named != "" {
+		a, err := addr.ParseResource(named)
+		if err != nil || w.items[a] == nil {
+			return nil, at(diag.Errorf("No such gateway", "%s names the gateway %s, which is not there.", job.name, named), job)
+		}
+		return w.items[a], nil
+	}
+	var all, defaults []*item
+	for _, it := range w.order {
+		if it.kind != addr.KindGateway {
+			continue
+		}
+		all = append(all, it)
+		if d, _ := it.want.GetAttr("default").Unmark(); d.IsKnown() && !d.IsNull() && d.True() {
+			defaults = append(defaults, it)
+		}
+	}
+	switch {
+	case len(defaults) == 1:
+		return defaults[0], nil
+	case len(defaults) > 1:
+		return nil, at(diag.Errorf("Gateway is ambiguous", "Several gateways are the default: %s. Keep one, or name the gateway of %s.", names(defaults), job.addr.Block), job)
+	case len(all) == 1:
+		return all[0], nil
+	case len(all) > 1:
+		return nil, at(diag.Errorf("Gateway is ambiguous", "There are several gateways (%s) and none is the default. Name one in %s: gateway = gateway.name, or gateway = false for none.", names(all), job.addr.Block), job)
+	}
+	return nil, nil
+}
+
+func names(items []*item) string {
+	out := make([]string, len(items))
+	for i, it := range items {
+		out[i] = it.name
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,535 @@
+package planner
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// walk goes over the blocks in dependency order and says what each is worth and what it stands for. It is done twice:
+// the second walk knows the placement that the first one made possible.
+type walk struct {
+	p        *Planner
+	opts     PlanOptions
+	now      time.Time
+	state    *statefile.State
+	levels   [][]*config.Block
+	backends *backends
+	records  map[statefile.Ref]*record
+	found    map[string]providers.Found[cty.Value] // by idempotency key: what open intents had made
+	byBlock  map[addr.Instance][]*record           // recorded instances and jobs of a block's repetition
+	profile  cty.Value                             // the default profile, or null
+
+	placed *placement // nil in the first walk
+
+	values   map[addr.Block]cty.Value
+	items    map[addr.Resource]*item
+	order    []*item
+	fleets   map[addr.Block][]*fleetItem
+	runs     map[addr.Block][]*runItem
+	selves   map[addr.Block][]*item // items of blocks that are themselves resources
+	jobsOn   map[string]use         // by address of the instance, from the records
+	profiles map[string]cty.Value
+	deferred []plan.Note
+	dropped  map[addr.Block]bool // deferred blocks
+	decoded  map[addr.Block]*decodedBlock
+	ended    map[addr.Resource]bool // jobs that ended and stay as they are
+	diags    diag.List
+
+	known        map[addr.Block]bool      // blocks of which anything is recorded
+	stopped      map[addr.Resource]string // jobs that the first walk found unable to stay, with why
+	alternatives map[altKey]*alternative
+}
+
+// decodedBlock is what a block came to, kept for the second walk when it refers to nothing that can differ there.
+type decodedBlock struct {
+	instances []*config.Decoded
+}
+
+type fleetItem struct {
+	*desired.Fleet
+	decl  *config.Decoded
+	items []*item
+}
+
+type runItem struct {
+	*desired.Run
+	decl  *config.Decoded
+	jobs  []*item
+	owned []*item // instances that it brought
+}
+
+// Value gives what a block is worth so far; it makes walk a config.Scope.
+func (w *walk) Value(b addr.Block) (cty.Value, bool) {
+	v, ok := w.values[b]
+	return v, ok
+}
+
+// run walks over all blocks once.
+func (w *walk) run(ctx context.Context) error {
+	w.values = map[addr.Block]cty.Value{}
+	w.items = map[addr.Resource]*item{}
+	w.fleets, w.runs, w.selves = map[addr.Block][]*fleetItem{}, map[addr.Block][]*runItem{}, map[addr.Block][]*item{}
+	w.order, w.deferred = nil, nil
+	w.jobsOn = w.busy()
+	w.profiles = map[string]cty.Value{}
+	w.dropped = map[addr.Block]bool{}
+	w.ended = map[addr.Resource]bool{}
+	w.diags = nil
+	w.profile = cty.NullVal(schema.Of[schema.Profile]().Type())
+	for _, level := range w.levels {
+		var made []*item
+		for _, b := range level {
+			made = append(made, w.block(b)...)
+		}
+		if w.diags.HasErrors() {
+			continue
+		}
+		if err := w.settle(ctx, made); err != nil {
+			return err
+		}
+		for _, b := range level {
+			w.publish(b)
+		}
+	}
+	return nil
+}
+
+// block evaluates one block and adds the resources that it stands for.
+func (w *walk) block(b *config.Block) []*item {
+	switch b.Addr.Type {
+	case "backend", "output", "variable", "locals", "dstack":
+		return nil // backends were evaluated before, outputs are at the end
+	}
+	if w.waits(b) {
+		return nil
+	}
+	decoded, ok := w.decode(b)
+	if !ok {
+		return nil
+	}
+	var made []*item
+	for _, d := range decoded.instances {
+		made = append(made, w.expand(d)...)
+	}
+	return made
+}
+
+// waits tells whether something that the block refers to was deferred, which defers it as well.
+func (w *walk) waits(b *config.Block) bool {
+	for _, ref := range w.p.Config.References(b) {
+		if w.dropped[ref.To] {
+			w.postpone(b, "it refers to "+ref.Traversal+", which is deferred")
+			return true
+		}
+	}
+	return false
+}
+
+func (w *walk) postpone(b *config.Block, why string) {
+	w.dropped[b.Addr] = true
+	w.deferred = append(w.deferred, plan.Note{Address: b.Addr.String(), Text: why})
+	w.values[b.Addr] = cty.DynamicVal
+}
+
+func (w *walk) decode(b *config.Block) (*decodedBlock, bool) {
+	if d := w.decoded[b.Addr]; d != nil {
+		return d, true
+	}
+	instances, deferred, diags := w.p.Config.Repetition(b, w)
+	w.diags = append(w.diags, diags...)
+	if diags.HasErrors() {
+		return nil, false
+	}
+	if deferred != nil {
+		w.postpone(b, "how many there are depends on "+deferred.Reference+", which is known only after apply")
+		return nil, false
+	}
+	out := &decodedBlock{}
+	failed := false
+	for _, inst := range instances {
+		d, diags := w.p.Config.Decode(inst, w)
+		w.diags = append(w.diags, diags...)
+		if diags.HasErrors() {
+			failed = true
+			continue
+		}
+		out.instances = append(out.instances, d)
+	}
+	if failed {
+		return nil, false
+	}
+	if w.constant(b) {
+		w.decoded[b.Addr] = out
+	}
+	return out, true
+}
+
+// constant tells whether a block refers to nothing that the second walk knows better.
+func (w *walk) constant(b *config.Block) bool {
+	for _, ref := range w.p.Config.References(b) {
+		if ref.To.Type != "profile" && ref.To.Type != "backend" {
+			return false
+		}
+	}
+	return true
+}
+
+// merged is the block's value with its profile and the defaults.
+func (w *walk) merged(d *config.Decoded, v cty.Value) cty.Value {
+	profile := w.profile
+	if name := desired.Text(v, "profile"); name != "" {
+		profile = w.profiles[name]
+	}
+	return desired.Merge(d.Block.Type.Object, v, profile)
+}
+
+func (w *walk) expand(d *config.Decoded) []*item {
+	switch d.Addr.Type {
+	case "profile":
+		w.values[d.Addr.Block] = withAddress(d.Value, d.Addr.String())
+		w.profiles[d.Addr.String()] = d.Value
+		if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
+			w.profile = d.Value
+		}
+	case "fleet":
+		return w.fleet(d)
+	case "volume", "gateway":
+		return w.located(d)
+	case "task", "service", "dev_environment":
+		return w.runBlock(d)
+	}
+	return nil
+}
+
+func (w *walk) fail(d *config.Decoded, summary string, err error) {
+	w.diags = append(w.diags, diag.From(err, summary).At(&d.Block.DefRange).For(d.Addr.String())...)
+}
+
+func (w *walk) settings() desired.Settings {
+	s := w.p.Config.Dstack()
+	return desired.Settings{AuthorizedKeys: s.AuthorizedKeys, DefaultImage: s.DefaultImage}
+}
+
+// add makes the item of a wanted resource.
+func (w *walk) add(r desired.Resource, d *config.Decoded) *item {
+	name := r.Addr.String()
+	it := &item{addr: r.Addr, name: name, kind: r.Addr.Kind(), want: r.Value, decl: d, rec: w.records[statefile.Ref{Address: name}]}
+	it.object = schema.KindObject(it.kind)
+	it.forced = map[string]string{}
+	if d != nil {
+		it.needs = w.references(d.Block)
+	}
+	if why := w.stopped[r.Addr]; why != "" {
+		it.forced["instance"] = why
+	}
+	w.locate(it)
+	w.items[r.Addr] = it
+	w.order = append(w.order, it)
+	return it
+}
+
+// references lists what the block's resources stand on by reference: other blocks that stand for resources.
+func (w *walk) references(b *config.Block) []string {
+	var out []string
+	for _, ref := range w.p.Config.References(b) {
+		switch ref.To.Type {
+		case "fleet", "volume", "gateway", "task", "service", "dev_environment":
+			if !slices.Contains(out, ref.To.String()) {
+				out = append(out, ref.To.String())
+			}
+		}
+	}
+	return out
+}
+
+func (w *walk) fleet(d *config.Decoded) []*item {
+	v := w.merged(d, d.Value)
+	if n, _ := v.GetAttr("nodes").Unmark(); !n.IsKnown() {
+		w.postpone(d.Block, "its number of nodes is known only after apply")
+		return nil
+	}
+	f, err := desired.ExpandFleet(d.Addr, v, w.settings())
+	if err != nil {
+		w.fail(d, "Fleet cannot be expanded", err)
+		return nil
+	}
+	fi := &fleetItem{Fleet: f, decl: d}
+	w.fleets[d.Block.Addr] = append(w.fleets[d.Block.Addr], fi)
+	wanted := f.Instances(w.have(d.Addr, f))
+	for _, k := range w.placed.added(d.Addr) {
+		if !slices.ContainsFunc(wanted, func(r desired.Resource) bool { return r.Addr.Key() == k }) {
+			wanted = append(wanted, f.Instance(k))
+		}
+	}
+	for _, r := range wanted {
+		fi.items = append(fi.items, w.add(r, d))
+	}
+	return fi.items
+}
+
+// have lists the instances of a fleet that exist, in the order of their keys.
+func (w *walk) have(a addr.Instance, f *desired.Fleet) []desired.Have {
+	busy := w.jobsOn
+	idle, limited := idleLimit(f.Value())
+	var out []desired.Have
+	for _, r := range w.byBlock[a] {
+		at := addr.MustParse(r.Address)
+		if at.Kind() != addr.KindInstance || r.presence == providers.Gone {
+			continue
+		}
+		h := desired.Have{Key: at.Key(), Busy: busy[r.Address].running}
+		h.Idle = limited && !h.Busy && w.now.Sub(latest(r.CreatedAt, busy[r.Address].until)) > idle
+		out = append(out, h)
+	}
+	slices.SortFunc(out, func(a, b desired.Have) int { return a.Key.Compare(b.Key) })
+	return out
+}
+
+// use is what is known of the jobs of an instance.
+type use struct {
+	running bool
+	until   time.Time // when the last one ended
+}
+
+// busy says for each recorded instance whether jobs are on it.
+func (w *walk) busy() map[string]use {
+	out := map[string]use{}
+	for _, r := range w.records {
+		if r.Kind != addr.KindJob {
+			continue
+		}
+		on := desired.Text(r.live(), "instance")
+		u := out[on]
+		if isEnded(desired.Text(r.live(), "status")) {
+			if t, err := time.Parse(time.RFC3339, desired.Text(r.live(), "finished_at")); err == nil {
+				u.until = latest(u.until, t)
+			}
+		} else if r.presence != providers.Gone {
+			u.running = true
+		}
+		out[on] = u
+	}
+	return out
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// located makes the item of a volume or gateway, with its backend and region.
+func (w *walk) located(d *config.Decoded) []*item {
+	v := d.Value
+	set := map[string]cty.Value{}
+	name := desired.Text(v, "backend")
+	if b, _ := v.GetAttr("backend").Unmark(); !b.IsKnown() {
+		w.postpone(d.Block, "its backend is known only after apply")
+		return nil
+	}
+	if name == "" {
+		all := w.backends.declaredNames()
+		if len(all) != 1 {
+			w.fail(d, "Backend is not said", errorf("%s needs backend, because there is more than one: %s", d.Addr, join(all)))
+			return nil
+		}
+		name = all[0]
+		set["backend"] = cty.StringVal(name)
+	}
+	b := w.backends.all[name]
+	if b == nil {
+		w.fail(d, "No such backend", errorf("there is no backend %q%s", name, schema.DidYouMean(name, w.backends.names())))
+		return nil
+	}
+	if r, _ := v.GetAttr("region").Unmark(); r.IsKnown() && r.IsNull() {
+		region, one := b.region()
+		if !one {
+			w.fail(d, "Region is not said", errorf("%s needs region: backend %q has more than one", d.Addr, name))
+			return nil
+		}
+		set["region"] = cty.StringVal(region)
+	}
+	v = desired.Merge(d.Block.Type.Object, desired.WithAttrs(v, set), cty.NullVal(cty.EmptyObject))
+	var r desired.Resource
+	var err error
+	if d.Addr.Type == "volume" {
+		r, err = desired.Volume(d.Addr, v)
+	} else {
+		r, err = desired.Gateway(d.Addr, v)
+	}
+	if err != nil {
+		w.fail(d, "Name cannot be used", err)
+		return nil
+	}
+	it := w.add(r, d)
+	w.selves[d.Block.Addr] = append(w.selves[d.Block.Addr], it)
+	it.backend = name
+	if z := w.placed.zoneOf(r.Addr); z != "" {
+		it.want = desired.WithAttrs(it.want, map[string]cty.Value{"availability_zone": cty.StringVal(z)})
+	}
+	return []*item{it}
+}
+
+func (w *walk) runBlock(d *config.Decoded) []*item {
+	v := w.merged(d, d.Value)
+	for _, name := range []string{"nodes", "replicas"} {
+		if v.Type().HasAttribute(name) {
+			if n, _ := v.GetAttr(name).Unmark(); !n.IsKnown() {
+				w.postpone(d.Block, "its "+name+" are known only after apply")
+				return nil
+			}
+		}
+	}
+	replicas := 0
+	if rec := w.state.Run(d.Addr.String()); rec != nil && rec.Scale != nil {
+		replicas = *rec.Scale
+	}
+	run, diags := desired.ExpandRun(d.Addr, v, replicas, w.settings(), func(rank, count, replica int) (cty.Value, diag.List) {
+		jv, diags := d.Job(rank, count, replica)
+		if diags.HasErrors() {
+			return jv, diags
+		}
+		return w.merged(d, jv), diags
+	})
+	w.diags = append(w.diags, diags...)
+	if diags.HasErrors() {
+		return nil
+	}
+	ri := &runItem{Run: run, decl: d}
+	w.runs[d.Block.Addr] = append(w.runs[d.Block.Addr], ri)
+	var made []*item
+	for _, r := range w.ownInstances(ri) {
+		it := w.add(r, d)
+		ri.owned = append(ri.owned, it)
+		made = append(made, it)
+	}
+	for _, r := range run.Jobs {
+		it := w.add(r, d)
+		ri.jobs = append(ri.jobs, it)
+		made = append(made, it)
+	}
+	return made
+}
+
+// ownInstances are the instances that a run brought and still needs, and those that placement lets it bring now. One
+// without a job stays until its idle time is over.
+func (w *walk) ownInstances(ri *runItem) []desired.Resource {
+	busy := w.jobsOn
+	idle, limited := idleLimit(ri.Value())
+	var out []desired.Resource
+	for _, r := range w.byBlock[ri.Addr] {
+		at := addr.MustParse(r.Address)
+		if at.Kind() != addr.KindInstance || r.presence == providers.Gone {
+			continue
+		}
+		u := busy[r.Address]
+		if !u.running && limited && w.now.Sub(latest(r.CreatedAt, u.until)) > idle && !w.placed.uses(at) {
+			continue
+		}
+		out = append(out, ri.Instance(at.Key()))
+	}
+	for _, k := range w.placed.added(ri.Addr) {
+		if !slices.ContainsFunc(out, func(r desired.Resource) bool { return r.Addr.Key() == k }) {
+			out = append(out, ri.Instance(k))
+		}
+	}
+	slices.SortFunc(out, func(a, b desired.Resource) int { return a.Addr.Compare(b.Addr) })
+	return out
+}
+
+// publish says what references to a block get: its own attributes, and its resources as they are planned.
+func (w *walk) publish(b *config.Block) {
+	if _, done := w.values[b.Addr]; done {
+		return
+	}
+	switch b.Addr.Type {
+	case "backend", "output", "variable", "locals", "dstack":
+		return
+	}
+	w.values[b.Addr] = repeated(b, w.published(b.Addr))
+}
+
+// repeated is the value of a block with count or for_each, or of one without.
+func repeated(b *config.Block, of map[addr.Key]cty.Value) cty.Value {
+	if !b.Repeats() {
+		if v, ok := of[addr.NoKey]; ok {
+			return v
+		}
+		return cty.DynamicVal
+	}
+	return byKey(of)
+}
+
+// byKey is a tuple for keys 0 to n-1, else an object.
+func byKey(of map[addr.Key]cty.Value) cty.Value {
+	keys := make([]addr.Key, 0, len(of))
+	for k := range of {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, addr.Key.Compare)
+	inRow := true
+	for i, k := range keys {
+		if n, isInt := k.Int(); !isInt || n != i {
+			inRow = false
+		}
+	}
+	if inRow {
+		out := make([]cty.Value, len(keys))
+		for i, k := range keys {
+			out[i] = of[k]
+		}
+		return cty.TupleVal(out)
+	}
+	out := make(map[string]cty.Value, len(keys))
+	for _, k := range keys {
+		out[k.Text()] = of[k]
+	}
+	return cty.ObjectVal(out)
+}
+
+func withAddress(v cty.Value, address string) cty.Value {
+	return desired.WithAttrs(v, map[string]cty.Value{"address": cty.StringVal(address)})
+}
+
+// published gives the value of each repetition of a block of resources.
+func (w *walk) published(b addr.Block) map[addr.Key]cty.Value {
+	out := map[addr.Key]cty.Value{}
+	for _, f := range w.fleets[b] {
+		out[f.Addr.Key] = fleetValue(f.Addr, f.Name, f.items)
+	}
+	for _, it := range w.selves[b] {
+		out[it.addr.Block.Key] = withAddress(it.planned, it.name)
+	}
+	for _, r := range w.runs[b] {
+		v := fleetValue(r.Addr, r.Name, r.owned)
+		out[r.Addr.Key] = desired.WithAttrs(v, map[string]cty.Value{"type": cty.StringVal(r.Type), "job": itemValues(r.jobs)})
+	}
+	return out
+}
+
+func fleetValue(a addr.Instance, name string, items []*item) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{
+		"address": cty.StringVal(a.String()), "name": cty.StringVal(name), "instance": itemValues(items),
+	})
+}
+
+func itemValues(items []*item) cty.Value {
+	of := make(map[addr.Key]cty.Value, len(items))
+	for _, it := range items {
+		of[it.addr.Key()] = withAddress(it.planned, it.name)
+	}
+	return byKey(of)
+}
