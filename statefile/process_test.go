@@ -53,6 +53,9 @@ func write(dir string) error {
 			return err
 		}
 		fmt.Println("locked", 0)
+		if os.Getenv("STATEFILE_TEST_HOLD") != "" {
+			select {} // until it is killed
+		}
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
@@ -86,10 +89,10 @@ func putVolume(n int) statefile.Record {
 }
 
 // child starts a writer, and hands what it prints to each.
-func child(t *testing.T, dir string, start int, each func(word string, rest string) (stop bool)) *exec.Cmd {
+func child(t *testing.T, dir string, env []string, each func(word string, rest string) (stop bool)) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childFolder+"="+dir, "STATEFILE_TEST_START="+strconv.Itoa(start))
+	cmd.Env = append(append(os.Environ(), childFolder+"="+dir), env...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -122,7 +125,7 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 	kept := map[string]bool{}
 	for kill := range kills {
 		after := random.IntN(60)
-		cmd := child(t, dir, kill*1000, func(word, rest string) bool {
+		cmd := child(t, dir, []string{"STATEFILE_TEST_START=" + strconv.Itoa(kill*1000)}, func(word, rest string) bool {
 			if word == "kept" {
 				kept["volume.data["+rest+"]"] = true
 				after--
@@ -147,14 +150,9 @@ func TestAnotherProcessHoldsTheLock(t *testing.T) {
 	store := statefile.NewLocal(dir, statefile.LocalOptions{})
 	_, err := store.Init(t.Context())
 	require.NoError(t, err)
-	cmd := child(t, dir, 0, func(word, _ string) bool { return word == "locked" })
-	// The child goes on from session to session; stopped, it stays in one or between two.
+	cmd := child(t, dir, []string{"STATEFILE_TEST_START=0", "STATEFILE_TEST_HOLD=1"}, func(word, _ string) bool { return word == "locked" })
 	require.NoError(t, cmd.Process.Signal(syscall.SIGSTOP))
-	session, err := store.Lock(t.Context(), statefile.Holder{User: "ana"})
-	if err == nil {
-		require.NoError(t, session.Close(t.Context()))
-		t.Skip("the child was stopped between two sessions")
-	}
+	_, err = store.Lock(t.Context(), statefile.Holder{User: "ana"})
 	var locked *statefile.LockedError
 	require.ErrorAs(t, err, &locked)
 	require.True(t, locked.Alive, "a stopped process still holds its lock")
@@ -167,7 +165,7 @@ func TestAnotherProcessHoldsTheLock(t *testing.T) {
 
 	require.NoError(t, cmd.Process.Kill())
 	cmd.Wait()
-	session, err = store.Lock(t.Context(), statefile.Holder{User: "ana"})
+	session, err := store.Lock(t.Context(), statefile.Holder{User: "ana"})
 	require.NoError(t, err)
 	require.NoError(t, session.Append(t.Context(), putVolume(9999)))
 	require.NoError(t, session.Close(t.Context()))
