@@ -37,7 +37,7 @@ func op[T any](y *yard, v T, needs ...providers.Need) providers.Op[T] {
 
 func try[T any](y *yard, r providers.Resource[T], v T, needs ...providers.Need) (providers.Need, error) {
 	o, err := r.Create(y.t.Context(), op(y, v, needs...), quiet)
-	kind := map[bool]string{}[false]
+	var kind string
 	switch any(v).(type) {
 	case schema.Instance:
 		kind = addr.KindInstance

@@ -151,7 +151,7 @@ func (r resource[T]) make(op providers.Op[T]) (providers.Object[T], error) {
 		if err := r.kind.make(c, op, o, &v); err != nil {
 			return nil, err
 		}
-		if err := o.set(v); err != nil {
+		if err := setValue(o, v); err != nil {
 			return nil, err
 		}
 		out, err = r.object(c, o)
@@ -215,7 +215,7 @@ func (r resource[T]) Update(ctx context.Context, prior providers.Object[T], op p
 		if err := r.kind.update(c, op, &changed, &was, &v); err != nil {
 			return nil, err
 		}
-		if err := changed.set(v); err != nil {
+		if err := setValue(&changed, v); err != nil {
 			return nil, err
 		}
 		out, err = r.object(c, &changed)
@@ -408,22 +408,9 @@ func (r resource[T]) failed(err error) error {
 	return worldError(err)
 }
 
-// set makes v the object's value.
-func (o *Object) set(v any) error {
-	var value cty.Value
-	switch v := v.(type) {
-	case schema.Instance:
-		value = schema.Encode(v)
-	case schema.Volume:
-		value = schema.Encode(v)
-	case schema.Gateway:
-		value = schema.Encode(v)
-	case schema.Job:
-		value = schema.Encode(v)
-	case schema.Support:
-		value = schema.Encode(v)
-	}
-	data, err := schema.MarshalValue(value)
+// setValue makes v the object's value.
+func setValue[T any](o *Object, v T) error {
+	data, err := schema.MarshalValue(schema.Encode(v))
 	if err != nil {
 		return err
 	}
