@@ -1,10 +1,14 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"reflect"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -250,8 +254,13 @@ func UnmarshalValue(o *Object, data []byte) (cty.Value, error) {
 		return cty.NullVal(o.Type()), nil
 	}
 	var p any
-	if err := json.Unmarshal(data, &p); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&p); err != nil {
 		return cty.NilVal, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return cty.NilVal, errors.New("there is something after the value")
 	}
 	return fromPlain(o.Type(), p)
 }
@@ -270,8 +279,8 @@ func fromPlain(ty cty.Type, p any) (cty.Value, error) {
 			return cty.BoolVal(b), nil
 		}
 	case ty == cty.Number:
-		if f, ok := p.(float64); ok {
-			return cty.NumberFloatVal(f), nil
+		if n, ok := p.(json.Number); ok {
+			return number(n)
 		}
 	case ty.IsObjectType():
 		if m, ok := p.(map[string]any); ok {
@@ -318,4 +327,19 @@ func fromPlain(ty cty.Type, p any) (cty.Value, error) {
 		}
 	}
 	return cty.NilVal, fmt.Errorf("%T where %s is needed", p, ty.FriendlyName())
+}
+
+// number keeps whole numbers exactly, also those that a float64 cannot hold; others are the nearest float64.
+func number(n json.Number) (cty.Value, error) {
+	if i, err := n.Int64(); err == nil {
+		return cty.NumberIntVal(i), nil
+	}
+	if !strings.ContainsAny(n.String(), ".eE") {
+		return cty.ParseNumberVal(n.String())
+	}
+	f, err := n.Float64()
+	if err != nil {
+		return cty.NilVal, fmt.Errorf("%s is out of range", n)
+	}
+	return cty.NumberFloatVal(f), nil
 }

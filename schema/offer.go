@@ -50,10 +50,10 @@ func (a Availability) Usable() bool {
 // Requirements is what a machine must satisfy.
 type Requirements struct {
 	Resources     Resources        `json:"-"`
-	Backends      []string         `json:"backends,omitempty"` // nil: any; empty: none
-	Regions       []string         `json:"regions,omitempty"`
-	Zones         []string         `json:"zones,omitempty"`
-	InstanceTypes []string         `json:"instance_types,omitempty"`
+	Backends      []string         `json:"backends"` // in this and the next three: nil is any, empty is none
+	Regions       []string         `json:"regions"`
+	Zones         []string         `json:"zones"`
+	InstanceTypes []string         `json:"instance_types"`
 	Spot          value.SpotPolicy `json:"spot"`
 	MaxPrice      value.Price      `json:"max_price,omitzero"`
 	Reservation   string           `json:"reservation,omitempty"`
