@@ -3,6 +3,8 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -74,17 +76,15 @@ func (c conformer) unmarked(a *Attribute, v cty.Value, path cty.Path) (cty.Value
 func (c conformer) single(a *Attribute, ty cty.Type, v cty.Value, path cty.Path) (cty.Value, error) {
 	p := reflect.New(a.goType)
 	if t, ok := p.Interface().(Text); ok {
-		if err := t.UnmarshalCty(v); err != nil {
-			return cty.NilVal, textError(err, path)
+		v, marks := v.UnmarkDeep() // a text is one value: part of it sensitive or unknown is all of it
+		if !v.IsWhollyKnown() {
+			return cty.UnknownVal(ty).WithMarks(marks), nil
 		}
-		if t.IsZero() {
-			return cty.NullVal(ty), nil
-		}
-		s, err := t.MarshalText()
+		out, err := text(t, ty, v, path)
 		if err != nil {
-			return cty.NilVal, textError(err, path)
+			return cty.NilVal, err
 		}
-		return cty.StringVal(string(s)), nil
+		return out.WithMarks(marks), nil
 	}
 	if cf, ok := p.Interface().(Conformer); ok {
 		out, err := cf.ConformCty(v)
@@ -96,7 +96,38 @@ func (c conformer) single(a *Attribute, ty cty.Type, v cty.Value, path cty.Path)
 	if a.Elem != nil {
 		return c.object(a.Elem, v, path)
 	}
-	return c.plain(ty, v, path)
+	out, err := c.plain(ty, v, path)
+	if err == nil && (a.goType.Kind() == reflect.Int || a.goType.Kind() == reflect.Int64) {
+		err = whole(out, path)
+	}
+	return out, err
+}
+
+// text reads a known value with the grammar of a text.
+func text(t Text, ty cty.Type, v cty.Value, path cty.Path) (cty.Value, error) {
+	if err := t.UnmarshalCty(v); err != nil {
+		return cty.NilVal, textError(err, path)
+	}
+	if t.IsZero() {
+		return cty.NullVal(ty), nil
+	}
+	s, err := t.MarshalText()
+	if err != nil {
+		return cty.NilVal, textError(err, path)
+	}
+	return cty.StringVal(string(s)), nil
+}
+
+// whole refuses a number that is none of a count.
+func whole(v cty.Value, path cty.Path) error {
+	v, _ = v.Unmark()
+	if v.IsNull() || !v.IsKnown() {
+		return nil
+	}
+	if n, acc := v.AsBigFloat().Int64(); acc != big.Exact || n > math.MaxInt32 || n < math.MinInt32 {
+		return &ConformError{Path: path, Offset: -1, Summary: "A whole number is needed", Detail: fmt.Sprintf("This is %s.", v.AsBigFloat().Text('g', 15))}
+	}
+	return nil
 }
 
 func (c conformer) plain(ty cty.Type, v cty.Value, path cty.Path) (cty.Value, error) {
