@@ -34,6 +34,9 @@ const usage = `dstack-agent runs jobs on one machine. It is started by dstack.
   dstack-agent version
 `
 
+// errReported is the error of a command that has told it to somebody else than the user.
+var errReported = errors.New("reported")
+
 // command is one subcommand; it reads its own flags.
 type command struct {
 	name string
@@ -80,6 +83,8 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		switch {
 		case err == nil:
 			return exitOK
+		case errors.Is(err, errReported):
+			return exitError
 		case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
 			fmt.Fprintln(errOut, "dstack-agent:", err)
 			return exitUsage

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -28,6 +29,7 @@ func runStage(_ context.Context, _ streams, _ []string) error {
 	runtime.LockOSThread()
 	unix.CloseOnExec(taskFD)
 	unix.CloseOnExec(errorFD)
+	hearSignals()
 	var t stageTask
 	in := os.NewFile(taskFD, "task")
 	if err := json.NewDecoder(in).Decode(&t); err != nil {
@@ -45,7 +47,19 @@ func runStage(_ context.Context, _ streams, _ []string) error {
 	}
 	out := os.NewFile(errorFD, "error")
 	json.NewEncoder(out).Encode(report)
-	return err
+	return errReported
+}
+
+// hearSignals undoes what whoever started the agent may have had ignored, such as a shell that ran it in the background: a
+// signal that is taken here is at its default in the job, one that is ignored would stay so.
+func hearSignals() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTERM)
+	go func() {
+		if sig, ok := (<-c).(syscall.Signal); ok {
+			os.Exit(128 + int(sig))
+		}
+	}()
 }
 
 // executeError is that of a job whose program could not be executed.

@@ -52,8 +52,9 @@ func runSupervise(_ context.Context, s streams, args []string) error {
 	unix.CloseOnExec(lockFD)
 	unix.CloseOnExec(readyFD)
 	unix.Umask(0o077)
-	// A terminal that closes and a key that is pressed there mean somebody else.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+	// A terminal that closes and a key that is pressed there mean somebody else. They are taken and dropped, not ignored: a
+	// job would inherit that it ignores them.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT)
 
 	sup := &supervisor{dir: args[0], stops: make(chan stopAsk), changed: make(chan struct{})}
 	// An agent that dies in the middle of its words has submitted no job.

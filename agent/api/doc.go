@@ -18,8 +18,9 @@
 //	GET    /v1/info                     GatewayInfo
 //	PUT    /v1/config                   GatewayConfig -> GatewayInfo
 //	GET    /v1/routes                   RouteList
-//	PUT    /v1/routes/{id}              Route -> Route, idempotent
+//	PUT    /v1/routes/{id}              Route -> Route, idempotent; ?drain=10s waits for requests on an old target
 //	DELETE /v1/routes/{id}              ?drain=10s -> Drained
+//	POST   /v1/shutdown
 //
 // Whatever is refused has a status of 400 or more and an Error as its body.
 package api

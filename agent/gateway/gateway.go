@@ -218,27 +218,41 @@ func (a *admin) put(r *http.Request) (any, error) {
 	if route.ID != r.PathValue("id") {
 		return nil, api.Errorf(api.KindInvalid, "the route is %q, the request is of %q", route.ID, r.PathValue("id"))
 	}
-	if err := a.table.put(route); err != nil {
+	ctx, cancel, drain, err := drainOf(r)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	if err := a.table.put(ctx, route, drain); err != nil {
 		return nil, err
 	}
 	return route, nil
 }
 
 func (a *admin) delete(r *http.Request) (any, error) {
-	var drain time.Duration
-	if text := r.FormValue("drain"); text != "" {
-		var err error
-		if drain, err = time.ParseDuration(text); err != nil || drain < 0 {
-			return nil, api.Errorf(api.KindInvalid, "drain is %q; it must be a duration such as 10s", text)
-		}
+	ctx, cancel, _, err := drainOf(r)
+	if err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), drain)
 	defer cancel()
 	cut, err := a.table.remove(ctx, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
 	return api.Drained{Cut: cut}, nil
+}
+
+// drainOf returns a context that is done when the request's time for draining is over.
+func drainOf(r *http.Request) (ctx context.Context, cancel context.CancelFunc, given bool, err error) {
+	var drain time.Duration
+	text := r.FormValue("drain")
+	if text != "" {
+		if drain, err = time.ParseDuration(text); err != nil || drain < 0 {
+			return nil, nil, false, api.Errorf(api.KindInvalid, "drain is %q; it must be a duration such as 10s", text)
+		}
+	}
+	ctx, cancel = context.WithTimeout(r.Context(), drain)
+	return ctx, cancel, text != "", nil
 }
 
 func read(r *http.Request, v any) error {

@@ -52,7 +52,7 @@ func (p *proxy) close() {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, domain, _ := p.table.config()
 	service, ok := serviceOf(r.Host, domain)
-	var routes []*live
+	var routes []pick
 	if ok {
 		routes, ok = p.table.replicas(service)
 	}
@@ -82,14 +82,16 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	choice := &choice{routes: routes, chosen: func(l *live) {
+	keep := func() bool { return true }
+	defer func() { keep() }()
+	choice := &choice{routes: routes, chosen: func(to pick) {
 		for _, other := range open {
-			if other != l {
+			if other.live != to.live {
 				p.table.done(other)
 			}
 		}
-		open = []*live{l}
-		context.AfterFunc(l.ending, cancel)
+		open = []pick{to}
+		keep = context.AfterFunc(to.live.ending, cancel)
 	}}
 	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(ctx, choiceKey{}, choice)))
 }
@@ -112,8 +114,8 @@ type choiceKey struct{}
 
 // choice is between the replicas that may answer one request.
 type choice struct {
-	routes []*live
-	chosen func(*live)
+	routes []pick
+	chosen func(pick)
 }
 
 // errNoReplica is wrapped by the error of a request that every replica refused.
@@ -125,16 +127,13 @@ type turns struct {
 }
 
 // RoundTrip tries the replicas in turn. A replica that cannot be connected to has read nothing of the request, so the next
-// one gets all of it; the transport closes the body in any case, which is kept from it until one has taken it.
+// one gets all of it; the transport closes the body in any case, which is kept from it: the reverse proxy closes it later.
 func (t *turns) RoundTrip(r *http.Request) (*http.Response, error) {
 	c, ok := r.Context().Value(choiceKey{}).(*choice)
 	if !ok {
 		return nil, errNoReplica
 	}
 	body := r.Body
-	if body != nil {
-		defer body.Close()
-	}
 	var refused []string
 	for _, l := range c.routes {
 		out := r.Clone(r.Context())

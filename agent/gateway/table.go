@@ -48,6 +48,12 @@ type live struct {
 	gone   bool
 }
 
+// pick is a route as it was when a request picked it.
+type pick struct {
+	api.Route
+	live *live
+}
+
 // newTable reads what an earlier gateway of the folder kept.
 func newTable(dir string, now func() time.Time) (*table, error) {
 	t := &table{path: filepath.Join(dir, "gateway.json"), now: now, live: make(map[string]*live), turns: make(map[string]int),
@@ -101,26 +107,64 @@ func (t *table) list() []api.Route {
 	return slices.Clone(t.saved.Routes)
 }
 
-// put adds a route or changes it. Requests that are open on its old target go on.
-func (t *table) put(r api.Route) error {
+// put adds a route or changes it. When its target changes, requests that are open on the old one go on; with drain they are
+// waited for until ctx is done and then cut.
+func (t *table) put(ctx context.Context, r api.Route, drain bool) error {
+	old, err := t.replace(r)
+	if err == nil && old != nil && drain {
+		t.drain(ctx, old)
+	}
+	return err
+}
+
+// replace puts a route and returns what it was if its target was another.
+func (t *table) replace(r api.Route) (moved *live, err error) {
 	if problem := problemOf(r); problem != "" {
-		return api.Errorf(api.KindInvalid, "route %q: %s", r.ID, problem)
+		return nil, api.Errorf(api.KindInvalid, "route %q: %s", r.ID, problem)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := t.live[r.ID]
 	if old != nil && old.Owner != r.Owner {
-		return api.Errorf(api.KindConflict, "route %q belongs to %q, not to %q", r.ID, old.Owner, r.Owner)
+		return nil, api.Errorf(api.KindConflict, "route %q belongs to %q, not to %q", r.ID, old.Owner, r.Owner)
 	}
 	next := t.saved
 	next.Routes = slices.DeleteFunc(slices.Clone(next.Routes), func(o api.Route) bool { return o.ID == r.ID })
 	next.Routes = append(next.Routes, r)
 	slices.SortFunc(next.Routes, func(a, b api.Route) int { return strings.Compare(a.ID, b.ID) })
 	if err := t.save(next); err != nil {
-		return err
+		return nil, err
+	}
+	if old != nil && old.Target == r.Target {
+		old.Route = r
+		return nil, nil
 	}
 	t.live[r.ID] = newLive(r)
-	return nil
+	if old != nil {
+		t.retire(old)
+	}
+	return old, nil
+}
+
+// retire says that a route gets no more requests.
+func (t *table) retire(l *live) {
+	l.gone = true
+	if l.open == 0 {
+		close(l.idle)
+	}
+}
+
+// drain waits for the requests of a retired route, at most until ctx is done; then it cuts them and returns how many.
+func (t *table) drain(ctx context.Context, l *live) (cut int) {
+	select {
+	case <-l.idle:
+	case <-ctx.Done():
+	}
+	t.mu.Lock()
+	cut = l.open
+	t.mu.Unlock()
+	l.cut()
+	return cut
 }
 
 // remove deletes a route and waits for the requests that are open on it, at most until ctx is done; then it cuts them and
@@ -140,25 +184,14 @@ func (t *table) remove(ctx context.Context, id string) (cut int, err error) {
 	}
 	delete(t.live, id)
 	t.forgot[l.Service] = t.now()
-	l.gone = true
-	if l.open == 0 {
-		close(l.idle)
-	}
+	t.retire(l)
 	t.mu.Unlock()
-	select {
-	case <-l.idle:
-	case <-ctx.Done():
-	}
-	t.mu.Lock()
-	cut = l.open
-	t.mu.Unlock()
-	l.cut()
-	return cut, nil
+	return t.drain(ctx, l), nil
 }
 
 // replicas returns the routes of a service that have a target, the one whose turn it is first, and whether the service is
 // known. Each of them is open until it is given to done.
-func (t *table) replicas(service string) (routes []*live, known bool) {
+func (t *table) replicas(service string) (routes []pick, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, r := range t.saved.Routes {
@@ -166,8 +199,8 @@ func (t *table) replicas(service string) (routes []*live, known bool) {
 			continue
 		}
 		known = true
-		if l := t.live[r.ID]; r.Target != "" {
-			routes = append(routes, l)
+		if r.Target != "" {
+			routes = append(routes, pick{r, t.live[r.ID]})
 		}
 	}
 	if when, ok := t.forgot[service]; ok && !known {
@@ -180,28 +213,28 @@ func (t *table) replicas(service string) (routes []*live, known bool) {
 		t.turns[service] = turn + 1
 		routes = append(routes[turn:len(routes):len(routes)], routes[:turn]...)
 	}
-	for _, l := range routes {
-		l.open++
+	for _, r := range routes {
+		r.live.open++
 	}
 	return routes, known
 }
 
 // done ends what replicas began.
-func (t *table) done(routes ...*live) {
+func (t *table) done(routes ...pick) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, l := range routes {
-		if l.open--; l.open == 0 && l.gone {
-			close(l.idle)
+	for _, r := range routes {
+		if r.live.open--; r.live.open == 0 && r.live.gone {
+			close(r.live.idle)
 		}
 	}
 }
 
 // access is what a service asks of its callers: the tokens of all of its routes, if one of them asks.
-func access(routes []*live) (auth bool, digests []string) {
-	for _, l := range routes {
-		auth = auth || l.Auth
-		digests = append(digests, l.TokenDigests...)
+func access(routes []pick) (auth bool, digests []string) {
+	for _, r := range routes {
+		auth = auth || r.Auth
+		digests = append(digests, r.TokenDigests...)
 	}
 	return auth, digests
 }
