@@ -217,6 +217,9 @@ func plain(v cty.Value) (any, error) {
 	case ty == cty.Bool:
 		return v.True(), nil
 	case ty == cty.Number:
+		if f := v.AsBigFloat(); f.IsInt() {
+			return json.Number(f.Text('f', 0)), nil // the shortest text may be another whole number
+		}
 		return json.Number(v.AsBigFloat().Text('f', -1)), nil
 	case ty.IsObjectType(), ty.IsMapType():
 		out := make(map[string]any, v.LengthInt())
