@@ -1,0 +1,281 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// resolver evaluates blocks against what exists now: for the leaves that a plan left open because they were not known,
+// and for secrets, which no plan holds. It is a config.Scope; a resource that is not recorded is not known.
+type resolver struct {
+	p     *Planner
+	state func() *statefile.State
+
+	mu       sync.Mutex
+	profiles map[string]cty.Value
+	profile  cty.Value
+	blocks   map[addr.Block]cty.Value // what is worth what; forgotten when something of the block changes
+	of       map[addr.Block][]string  // addresses of the recorded resources of each block
+}
+
+func newResolver(p *Planner, state func() *statefile.State) *resolver {
+	return &resolver{p: p, state: state, profile: cty.NullVal(schema.Of[schema.Profile]().Type())}
+}
+
+// forget must be called when the record of an address has changed.
+func (r *resolver) forget(address string) {
+	a, err := addr.ParseResource(address)
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.blocks, a.Block.Block)
+	if r.of != nil && a.Kind() != addr.KindSupport {
+		r.of[a.Block.Block] = append(r.of[a.Block.Block], address)
+	}
+}
+
+// resolve evaluates what is wanted at an address, of the kind's type, with marks.
+func (r *resolver) resolve(_ context.Context, address string) (cty.Value, error) {
+	a, err := addr.ParseResource(address)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.want(a)
+}
+
+func (r *resolver) want(a addr.Resource) (cty.Value, error) {
+	b := r.p.Config.Block(a.Block.Block)
+	if b == nil {
+		return cty.NilVal, fmt.Errorf("the plan's sources have no block %s", a.Block.Block)
+	}
+	d, err := r.decode(b, a.Block)
+	if err != nil {
+		return cty.NilVal, err
+	}
+	switch a.Block.Type {
+	case "volume", "gateway":
+		v := desired.Merge(b.Type.Object, d.Value, cty.NullVal(cty.EmptyObject))
+		res, err := desired.Volume(a.Block, v)
+		if a.Block.Type == "gateway" {
+			res, err = desired.Gateway(a.Block, v)
+		}
+		return res.Value, err
+	case "fleet":
+		f, err := desired.ExpandFleet(a.Block, r.merged(d, d.Value), r.settings())
+		if err != nil {
+			return cty.NilVal, err
+		}
+		if !f.SSH {
+			return f.Instance(a.Key()).Value, nil
+		}
+		for _, res := range f.Instances(nil) {
+			if res.Addr == a {
+				return res.Value, nil
+			}
+		}
+	default:
+		return r.ofRun(a, d)
+	}
+	return cty.NilVal, fmt.Errorf("the plan's sources do not make %s", a)
+}
+
+func (r *resolver) ofRun(a addr.Resource, d *config.Decoded) (cty.Value, error) {
+	v := r.merged(d, d.Value)
+	run, diags := desired.ExpandRun(a.Block, v, a.Index()+1, r.settings(), func(rank, count, replica int) (cty.Value, diag.List) {
+		jv, diags := d.Job(rank, count, replica)
+		if diags.HasErrors() {
+			return jv, diags
+		}
+		return r.merged(d, jv), diags
+	})
+	if err := diags.Err(); err != nil {
+		return cty.NilVal, err
+	}
+	if a.Kind() == addr.KindInstance {
+		return run.Instance(a.Key()).Value, nil
+	}
+	for _, j := range run.Jobs {
+		if j.Addr == a {
+			return j.Value, nil
+		}
+	}
+	return cty.NilVal, fmt.Errorf("the plan's sources do not make %s", a)
+}
+
+func (r *resolver) settings() desired.Settings {
+	s := r.p.Config.Dstack()
+	return desired.Settings{AuthorizedKeys: s.AuthorizedKeys, DefaultImage: s.DefaultImage}
+}
+
+func (r *resolver) decode(b *config.Block, a addr.Instance) (*config.Decoded, error) {
+	instances, deferred, diags := r.p.Config.Repetition(b, r)
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	if deferred != nil {
+		return nil, fmt.Errorf("how many %s there are is still not known", b.Addr)
+	}
+	for _, inst := range instances {
+		if inst.Addr == a {
+			d, diags := r.p.Config.Decode(inst, r)
+			return d, diags.Err()
+		}
+	}
+	return nil, fmt.Errorf("%s has no repetition %s now", b.Addr, a.Key)
+}
+
+// merged applies the profile as the plan did.
+func (r *resolver) merged(d *config.Decoded, v cty.Value) cty.Value {
+	if r.profiles == nil {
+		r.readProfiles()
+	}
+	profile := r.profile
+	if name := desired.Text(v, "profile"); name != "" {
+		profile = r.profiles[name]
+	}
+	return desired.Merge(d.Block.Type.Object, v, profile)
+}
+
+func (r *resolver) readProfiles() {
+	r.profiles = map[string]cty.Value{}
+	for _, b := range r.p.Config.Blocks() {
+		if b.Addr.Type != "profile" {
+			continue
+		}
+		d, err := r.decode(b, b.Addr.Instance(addr.NoKey))
+		if err != nil {
+			continue // whoever uses it was refused when the plan was made
+		}
+		r.profiles[b.Addr.String()] = d.Value
+		if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
+			r.profile = d.Value
+		}
+	}
+}
+
+// Value gives what a block is worth now.
+func (r *resolver) Value(b addr.Block) (cty.Value, bool) {
+	if v, ok := r.blocks[b]; ok {
+		return v, true
+	}
+	block := r.p.Config.Block(b)
+	if block == nil {
+		return cty.NilVal, false
+	}
+	if b.Type == "profile" {
+		d, err := r.decode(block, b.Instance(addr.NoKey))
+		if err != nil {
+			return cty.NilVal, false
+		}
+		return withAddress(d.Value, b.String()), true
+	}
+	if r.blocks == nil {
+		r.blocks = map[addr.Block]cty.Value{}
+	}
+	v := repeated(block, r.recorded(b))
+	r.blocks[b] = v
+	return v, true
+}
+
+// recorded gives the value of each repetition of a block, from the state.
+func (r *resolver) recorded(b addr.Block) map[addr.Key]cty.Value {
+	if r.of == nil {
+		r.of = map[addr.Block][]string{}
+		for _, res := range r.state().Resources() {
+			if a, err := addr.ParseResource(res.Address); err == nil && res.Deposed == "" && a.Kind() != addr.KindSupport {
+				r.of[a.Block.Block] = append(r.of[a.Block.Block], res.Address)
+			}
+		}
+	}
+	selves := map[addr.Key]cty.Value{}
+	machines, jobs := map[addr.Instance]map[addr.Key]cty.Value{}, map[addr.Instance]map[addr.Key]cty.Value{}
+	for _, address := range dedup(r.of[b]) {
+		a, v, ok := r.live(address)
+		if !ok {
+			continue
+		}
+		switch a.Kind() {
+		case addr.KindInstance:
+			put(machines, a, v)
+		case addr.KindJob:
+			put(jobs, a, v)
+		default:
+			selves[a.Block.Key] = v
+		}
+	}
+	if b.Type == "volume" || b.Type == "gateway" {
+		return selves
+	}
+	out := map[addr.Key]cty.Value{}
+	block := r.p.Config.Block(b)
+	instances, _, _ := r.p.Config.Repetition(block, r)
+	for _, inst := range instances {
+		attrs := map[string]cty.Value{"address": cty.StringVal(inst.Addr.String()), "instance": byKey(machines[inst.Addr])}
+		if d, err := r.decode(block, inst.Addr); err == nil {
+			attrs["name"] = cty.StringVal(d.Name)
+		}
+		if b.Type != "fleet" {
+			attrs["type"] = cty.StringVal(runType(b.Type))
+			attrs["job"] = byKey(jobs[inst.Addr])
+		}
+		out[inst.Addr.Key] = cty.ObjectVal(attrs)
+	}
+	return out
+}
+
+func runType(block string) string {
+	switch block {
+	case "task":
+		return desired.TypeTask
+	case "service":
+		return desired.TypeService
+	}
+	return desired.TypeDev
+}
+
+func put(of map[addr.Instance]map[addr.Key]cty.Value, a addr.Resource, v cty.Value) {
+	if of[a.Block] == nil {
+		of[a.Block] = map[addr.Key]cty.Value{}
+	}
+	of[a.Block][a.Key()] = v
+}
+
+// live is the value of a recorded resource as references get it. Its secrets are evaluated again.
+func (r *resolver) live(address string) (addr.Resource, cty.Value, bool) {
+	a, err := addr.ParseResource(address)
+	rec := r.state().Resource(address)
+	if err != nil || rec == nil {
+		return a, cty.NilVal, false
+	}
+	v, err := schema.UnmarshalValue(schema.KindObject(rec.Kind), rec.Attributes)
+	if err != nil {
+		return a, cty.NilVal, false
+	}
+	if len(rec.Secrets) > 0 {
+		if want, err := r.want(a); err == nil {
+			for path := range rec.Secrets {
+				if leaf, ok := diff.Get(want, path); ok {
+					if with, err := diff.Set(v, path, leaf); err == nil {
+						v = with
+					}
+				}
+			}
+		}
+	}
+	return a, withAddress(v, address), true
+}
