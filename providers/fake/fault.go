@@ -18,6 +18,10 @@ type Script []Rule
 
 // UnmarshalJSON reads and checks the rules.
 func (s *Script) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*s = nil
+		return nil
+	}
 	var text string
 	if json.Unmarshal(data, &text) == nil {
 		data = []byte(text)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -118,6 +119,22 @@ func TestSettingsThatAreWrong(t *testing.T) {
 			require.Equal(t, providers.Invalid, providers.KindOf(err))
 			require.NotContains(t, err.Error(), "canary")
 		})
+	}
+}
+
+func TestNullSettingsAreAsIfNotWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "world")
+	p := fake.New(fake.Options{Getenv: func(name string) string {
+		return map[string]string{fake.WorldEnv: path, fake.FaultsEnv: `[{"fault":"throttled","op":"offers"}]`}[name]
+	}})
+	for _, settings := range []string{``, `{}`, `null`, `{"world":null,"account":null,"token":null,"faults":null,"seed":null,"latency":null,
+		"consistency_delay":null,"catalogue":null}`} {
+		b, err := p.Open(t.Context(), providers.BackendConfig{Name: "b", Settings: json.RawMessage(settings)})
+		require.NoError(t, err, settings)
+		require.FileExists(t, path)
+		err = b.(providers.Offerer).Offers(t.Context(), nil, nil)
+		require.Equal(t, providers.Throttled, providers.KindOf(err), "what is not written comes from the environment")
+		require.NoError(t, b.Close())
 	}
 }
 

@@ -100,7 +100,9 @@ func TestMutateKeepsTheType(t *testing.T) {
 	b, w := open(t, fake.Settings{})
 	made, err := b.Volumes().Create(t.Context(), volumeOp(1), quiet)
 	require.NoError(t, err)
-	require.ErrorContains(t, w.Mutate(made.ID, func(a map[string]any) { a["size"] = 7 }), "size: float64 where string is needed")
+	err = w.Mutate(made.ID, func(a map[string]any) { a["size"] = 7 })
+	require.ErrorContains(t, err, "change the attributes of "+made.ID+": size: ")
+	require.ErrorContains(t, err, "where string is needed")
 	require.NoError(t, w.Mutate(made.ID, func(a map[string]any) { a["size"] = "7GB" }))
 }
 
