@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -237,6 +238,7 @@ func TestRoutesThatAreRefused(t *testing.T) {
 func slow(t *testing.T) (target string, begun chan struct{}, letGo func()) {
 	begun = make(chan struct{}, 10)
 	end := make(chan struct{})
+	letGo = sync.OnceFunc(func() { close(end) })
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "begin ")
 		w.(http.Flusher).Flush()
@@ -248,7 +250,8 @@ func slow(t *testing.T) (target string, begun chan struct{}, letGo func()) {
 		io.WriteString(w, "end")
 	}))
 	t.Cleanup(srv.Close)
-	return srv.Listener.Addr().String(), begun, func() { close(end) }
+	t.Cleanup(letGo)
+	return srv.Listener.Addr().String(), begun, letGo
 }
 
 func TestDeletedRouteDrains(t *testing.T) {
@@ -270,9 +273,12 @@ func TestDeletedRouteDrains(t *testing.T) {
 		deleted <- d
 	}()
 	require.Eventually(t, func() bool {
-		code, body := s.get("a.localhost", "/")
-		return code == 503 && strings.Contains(body, "no replica")
-	}, 10*time.Second, time.Millisecond, "a service that just lost its last replica is known still")
+		routes, err := s.Routes(t.Context())
+		return err == nil && len(routes) == 0
+	}, 10*time.Second, time.Millisecond)
+	code, body := s.get("a.localhost", "/")
+	require.Equal(t, 503, code, "a service that just lost its last replica is known still")
+	require.Contains(t, body, "no replica")
 	select {
 	case <-deleted:
 		t.Fatal("it did not wait for the open request")
