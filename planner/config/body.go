@@ -17,7 +17,7 @@ type body struct {
 	object *schema.Object
 	attrs  []*attribute // in the order of writing
 	blocks []*nested    // in the order of writing
-	end    hcl.Range    // where something that is missing would stand
+	end    hcl.Range    // its closing brace; in JSON where something that is missing would stand
 }
 
 // attribute is one `name = expression`.
@@ -107,6 +107,7 @@ func (k known) names(blocks bool) []string {
 func (r *reader) body(in hcl.Body, where string, objects ...*schema.Object) *body {
 	out := &body{object: objects[0], end: in.MissingItemRange()}
 	if native, ok := in.(*hclsyntax.Body); ok {
+		out.end = native.EndRange
 		r.native(native, out, where, objects)
 	} else {
 		r.other(in, out, where, objects)

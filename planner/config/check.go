@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -124,7 +125,7 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schemaAttribute, u use) (
 		return "", ""
 	case "local":
 		if c.locals[u.name] == nil {
-			return nothing, fmt.Sprintf("There is no local %q.%s Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(c.locals))), cmpOr(u.name, "name"))
+			return nothing, fmt.Sprintf("There is no local %q.%s Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(c.locals))), cmp.Or(u.name, "name"))
 		}
 		return "", ""
 	case "path":
@@ -158,9 +159,9 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schemaAttribute, u use) (
 	case isBlock && t.Label && t.Name != "variable" && t.Name != "output":
 		return c.checkBlockUse(t, u)
 	case u.root == "variable":
-		return nothing, fmt.Sprintf("A variable is written with var: var.%s.", cmpOr(u.name, "name"))
+		return nothing, fmt.Sprintf("A variable is written with var: var.%s.", cmp.Or(u.name, "name"))
 	case u.root == "locals":
-		return nothing, fmt.Sprintf("A local is written with local: local.%s.", cmpOr(u.name, "name"))
+		return nothing, fmt.Sprintf("A local is written with local: local.%s.", cmp.Or(u.name, "name"))
 	case u.root == "output":
 		return nothing, "An output is for people and other programs; blocks cannot refer to it. Refer to what the output is made of, or make a local."
 	case slices.Contains(later[:], u.root):
@@ -296,11 +297,4 @@ func (c *Config) interpolated(rng hcl.Range) bool {
 	}
 	before := strings.TrimRight(string(text[max(0, start-8):start]), " ")
 	return strings.HasSuffix(before, "${") && strings.HasPrefix(strings.TrimLeft(string(text[end:min(len(text), end+8)]), " "), "}")
-}
-
-func cmpOr(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

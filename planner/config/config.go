@@ -29,6 +29,7 @@ type Config struct {
 	settings  Settings
 	levels    [][]*Block
 	cyclic    bool
+	partial   bool // a file could not be parsed, so that what refers into it is not known to be wrong
 	functions map[string]function.Function
 	paths     cty.Value // the object `path`
 	inputs    *inputs
@@ -57,6 +58,7 @@ type Block struct {
 	forEach   *attribute
 	dependOn  *attribute
 	lifecycle *nested
+	broken    bool        // part of it could not be read, so that its rules would only complain of what is missing
 	refs      []Reference // direct references and those by way of locals
 }
 

@@ -33,7 +33,8 @@ func (c *Config) conform(a *attribute, v cty.Value, ctx *hcl.EvalContext) (cty.V
 	detail := ce.Detail
 	switch {
 	case v.ContainsMarked():
-		detail = fmt.Sprintf("The value is sensitive, so it is not shown. %s: %s", a.desc.Name, a.desc.Doc)
+		kind, _, _ := strings.Cut(a.context, " ")
+		detail = fmt.Sprintf("The value of %s is sensitive, so nothing more of it is shown. What can be written there:\n  dstack help %s", a.desc.Name, kind)
 	case len(rest) > 0 || !isLiteral(a.expr):
 		if where := origin(a, rest); where != "" {
 			detail += " The value is " + where + "."

@@ -62,7 +62,9 @@ func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
 	if b.Type.Repeat {
 		dec.name(d)
 	}
-	dec.rules(d)
+	if !b.broken {
+		dec.rules(d)
+	}
 	list = dec.list
 	if len(list) > 0 {
 		list.For(inst.label())

@@ -75,7 +75,11 @@ func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.E
 				group = map[string]cty.Value{}
 				groups[u.root] = group
 			}
-			if _, done := group[u.name]; !done && u.name != "" {
+			if u.name == "" { // reported by Load
+				ctx.Variables[u.root] = cty.DynamicVal
+				continue
+			}
+			if _, done := group[u.name]; !done {
 				v, ds := c.named(u, scope, known)
 				group[u.name] = v
 				list = append(list, ds...)
@@ -83,7 +87,9 @@ func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.E
 		}
 	}
 	for root, group := range groups {
-		ctx.Variables[root] = cty.ObjectVal(group)
+		if _, whole := ctx.Variables[root]; !whole {
+			ctx.Variables[root] = cty.ObjectVal(group)
+		}
 	}
 	return ctx, list
 }

@@ -17,6 +17,7 @@ import (
 type file struct {
 	blocks []*Block
 	diags  diag.List
+	broken bool // it could not be parsed
 }
 
 // later lists the blocks of the language that this version does not have.
@@ -24,7 +25,7 @@ var later = [...]string{"data", "module", "moved", "removed", "import", "check",
 
 func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
-		return &file{diags: d}
+		return &file{diags: d, broken: true}
 	}
 	p := &fileReader{source: s}
 	if strings.HasSuffix(s.Path, ".json") {
@@ -32,13 +33,14 @@ func parseFile(s Source) *file {
 	} else {
 		p.native()
 	}
-	return &file{blocks: p.blocks, diags: p.diags}
+	return &file{blocks: p.blocks, diags: p.diags, broken: p.broken}
 }
 
 type fileReader struct {
 	reader
 	source Source
 	blocks []*Block
+	broken bool
 }
 
 func (p *fileReader) native() {
@@ -49,6 +51,7 @@ func (p *fileReader) native() {
 		p.diags = append(p.diags, translate(ds)...)
 	}
 	if f == nil || ds.HasErrors() {
+		p.broken = true
 		return // what a parser made of a broken text would only be reported a second time
 	}
 	in := f.Body.(*hclsyntax.Body)
@@ -64,6 +67,7 @@ func (p *fileReader) json() {
 	f, ds := hcljson.Parse(p.source.Text, p.source.Path)
 	p.diags = append(p.diags, translate(ds)...)
 	if f == nil || f.Body == nil || ds.HasErrors() {
+		p.broken = true
 		return
 	}
 	var want hcl.BodySchema
@@ -145,6 +149,7 @@ func (p *fileReader) block(in *hcl.Block) {
 		p.errorAt(in.DefRange, "Block has no place here", "This file is read with every configuration and holds backends and profiles only. Move %s to the folder of a configuration.", b.Addr)
 		return
 	}
+	before := len(p.diags)
 	where := t.Name
 	if t.Label {
 		where += " " + quoted(b.Addr.Name)
@@ -161,7 +166,19 @@ func (p *fileReader) block(in *hcl.Block) {
 	if t.Repeat {
 		p.meta(b)
 	}
+	b.broken = p.diags[before:].For(b.address()).HasErrors()
 	p.blocks = append(p.blocks, b)
+}
+
+// address is what diagnostics call the block: its address as expressions write it.
+func (b *Block) address() string {
+	switch b.Type.Name {
+	case "variable":
+		return "var." + b.Addr.Name
+	case "locals", "dstack":
+		return ""
+	}
+	return b.Addr.String()
 }
 
 func (p *fileReader) labels(in *hcl.Block, b *Block) bool {

@@ -50,7 +50,8 @@ type Assignment struct {
 // largestFile is the size in bytes above which a file is not read: HCL needs some two hundred times as much memory.
 const largestFile = 16 << 20
 
-// Load reads a configuration. It reports every error that can be found without looking at resources, ordered by place.
+// Load reads a configuration. Errors are ordered by place. If there are any, everything is evaluated as Validate does, so
+// that all are reported at once.
 // The Config is never nil, so that Snippets can show where the errors are; with errors it is good for nothing else.
 func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	if o.Dir == "" {
@@ -82,14 +83,20 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
 		list = append(list, diag.Errorf("No configuration here", "There is no *.dstack.hcl or *.dstack.json file in %s. To start with an example:\n  dstack init --example quickstart", c.Dir)...)
 	}
-	list = append(list, c.setVariables(o)...)
-	list = append(list, c.checkReferences()...)
-	list = append(list, c.sortBlocks()...)
-	if !list.HasErrors() {
+	if !c.partial {
+		list = append(list, c.setVariables(o)...)
+		list = append(list, c.checkReferences()...)
+		list = append(list, c.sortBlocks()...)
+	}
+	if !c.partial && !c.cyclic {
+		found := list.HasErrors()
 		list = append(list, c.evaluateLocals()...)
 		list = append(list, c.validateVariables()...)
 		list = append(list, c.readSettings(o.Version)...)
 		list = append(list, c.checkBackends()...)
+		if found || list.HasErrors() {
+			list = append(list, c.Validate()...) // nobody evaluates the rest any more, so it is done now
+		}
 	}
 	list.Sort()
 	c.Snippets(list)
@@ -184,6 +191,7 @@ func (c *Config) parse(ctx context.Context) ([]*file, diag.List) {
 	var list diag.List
 	for _, f := range files {
 		list = append(list, f.diags...)
+		c.partial = c.partial || f.broken
 	}
 	return files, list
 }
@@ -273,8 +281,53 @@ func (c *Config) checkBackends() diag.List {
 			}
 			list = append(list, unknownBackends(a, v, known)...)
 		}
+		list = append(list, c.unknownRegion(b)...)
 	}
 	return list
+}
+
+// unknownRegion finds a region that the block's backend does not use.
+func (c *Config) unknownRegion(b *Block) diag.List {
+	a := b.body.attr("region")
+	backend := c.byAddr[addr.Block{Type: "backend", Name: c.plainText(b.body.attr("backend"))}]
+	region := c.plainText(a)
+	if backend == nil || region == "" {
+		return nil
+	}
+	regions := backend.body.attr("regions")
+	if regions == nil || regions.uses != nil {
+		return nil
+	}
+	v, ds := c.eval(regions, c.constant())
+	if ds.HasErrors() {
+		return nil // Decode reports it
+	}
+	v, ds = c.conform(regions, v, nil)
+	if ds.HasErrors() || v.IsNull() || !v.IsWhollyKnown() || v.ContainsMarked() || v.LengthInt() == 0 {
+		return nil
+	}
+	var used []string
+	for _, r := range v.AsValueSlice() {
+		used = append(used, r.AsString())
+	}
+	if slices.Contains(used, region) {
+		return nil
+	}
+	rng := a.expr.Range()
+	return diag.Errorf("Region is not used", "%s uses the regions %s (%s), and %q is none of them.%s Add it there, or choose one of them.",
+		backend.Addr, strings.Join(used, ", "), place(regions.rng), region, schema.DidYouMean(region, used)).At(&rng).For(b.Addr.String())
+}
+
+// plainText is a text that an argument says plainly, "" for anything else.
+func (c *Config) plainText(a *attribute) string {
+	if a == nil || a.uses != nil {
+		return ""
+	}
+	v, ds := c.eval(a, c.constant())
+	if ds.HasErrors() || v.IsMarked() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return ""
+	}
+	return v.AsString()
 }
 
 func unknownBackends(a *attribute, v cty.Value, known []string) diag.List {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"path"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/schema/value"
@@ -21,8 +23,6 @@ func (d *decoder) rules(out *Decoded) {
 	switch out.Block.Type.Name {
 	case "backend":
 		r.oneOf("runtime", "auto", "docker", "process")
-	case "profile":
-		r.price()
 	case "fleet":
 		r.fleet()
 	case "volume":
@@ -136,7 +136,7 @@ func (r *ruler) oneOf(path string, words ...string) {
 		list += " or "
 	}
 	hint := ""
-	if !r.get(path).IsMarked() {
+	if len(s) > 3 && !r.get(path).IsMarked() {
 		hint = schema.DidYouMean(s, words)
 	}
 	r.fail(path, "Unknown word", "%s is %s%s.%s", lastStep(path), list+words[last], r.shown(path), hint)
@@ -150,18 +150,8 @@ func (r *ruler) positive(path, what string) {
 	}
 }
 
-// price checks max_price, whose grammar takes 0, which no instance costs.
-func (r *ruler) price() {
-	s, ok := r.text("max_price")
-	var p value.Price
-	if ok && p.UnmarshalText([]byte(s)) == nil && p.Money() <= 0 {
-		r.fail("max_price", "Price is too small", "max_price is more than 0: nothing costs less. Leave it out for no limit.")
-	}
-}
-
 // run checks what tasks, services and dev environments have in common.
 func (r *ruler) run() {
-	r.price()
 	r.oneOf("runtime", "auto", "docker", "process")
 	r.runJob()
 }
@@ -270,21 +260,13 @@ func (r *ruler) gateway() {
 
 // provider is the provider of a backend, as far as its block says it plainly.
 func (c *Config) provider(backend string) string {
-	for _, b := range c.blocks {
-		if b.Type.Name != "backend" || b.Addr.Name != backend {
-			continue
-		}
-		if a := b.body.attr("provider"); a != nil && a.uses == nil {
-			if v, ds := c.eval(a, c.constant()); !ds.HasErrors() && v.IsKnown() && !v.IsNull() && v.Type() == cty.String {
-				return v.AsString()
-			}
-		}
+	if b := c.byAddr[addr.Block{Type: "backend", Name: backend}]; b != nil {
+		return cmp.Or(c.plainText(b.body.attr("provider")), backend)
 	}
 	return backend
 }
 
 func (r *ruler) fleet() {
-	r.price()
 	r.oneOf("runtime", "auto", "docker", "process")
 	r.oneOf("network_mode", "auto", "bridge")
 	ssh := !r.unset("ssh")

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/dstackai/dstack-planner/diag"
 )
@@ -38,6 +39,10 @@ const mostLines = 5
 func fillCode(s *diag.Snippet, text []byte, r *diag.Range) {
 	code := string(text)
 	start := strings.LastIndexByte(code[:r.Start.Byte], '\n') + 1
+	last := r.End.Byte
+	for last > r.Start.Byte && (code[last-1] == '\n' || code[last-1] == '\r') {
+		last-- // the end of a line is no part that can be marked
+	}
 	end, lines := r.Start.Byte, 0
 	for {
 		next := strings.IndexByte(code[end:], '\n')
@@ -46,7 +51,7 @@ func fillCode(s *diag.Snippet, text []byte, r *diag.Range) {
 			break
 		}
 		end += next
-		if lines++; end >= r.End.Byte || lines == mostLines {
+		if lines++; end >= last || lines == mostLines {
 			break
 		}
 		end++
@@ -54,9 +59,10 @@ func fillCode(s *diag.Snippet, text []byte, r *diag.Range) {
 	s.Code = strings.TrimSuffix(code[start:end], "\r")
 	s.StartLine = r.Start.Line
 	s.Start = r.Start.Byte - start
-	s.End = min(r.End.Byte-start, len(s.Code))
+	s.End = min(last-start, len(s.Code))
+	s.Start = min(s.Start, len(s.Code))
 	s.End = max(s.End, s.Start)
-	s.Code = strings.ToValidUTF8(s.Code, "?")
+	s.Code = validText(s.Code)
 }
 
 // secret tells whether a file is one of variables, some of which are sensitive.
@@ -104,4 +110,20 @@ func (b *body) contextAt(r *diag.Range) string {
 		}
 	}
 	return ""
+}
+
+// validText replaces what is no UTF-8 byte by byte, so that offsets stay right.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	out := []byte(s)
+	for i := 0; i < len(out); {
+		r, size := utf8.DecodeRune(out[i:])
+		if r == utf8.RuneError && size == 1 {
+			out[i] = '?'
+		}
+		i += size
+	}
+	return string(out)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -99,6 +100,8 @@ func reword(d *hcl.Diagnostic) (summary, detail string) {
 		return "Argument stands twice", strings.Replace(d.Detail, "Each argument may be set only once.", "Keep one of the two.", 1)
 	case "Call to unknown function":
 		return "Unknown function", d.Detail
+	case "Error in function call":
+		return "Function failed", d.Detail
 	case "Unsupported attribute":
 		return "Unknown attribute", d.Detail
 	case "Invalid multi-line string", "Unterminated template string":
@@ -155,6 +158,9 @@ func explainSyntax(s Source, ds hcl.Diagnostics) diag.List {
 			continue
 		}
 		list = append(list, translate(hcl.Diagnostics{d})...)
+		if d.Summary == "Invalid multi-line string" || d.Summary == "Unterminated template string" {
+			break // from here on texts and code have changed places
+		}
 	}
 	return list
 }
@@ -195,7 +201,7 @@ func insteadOf(code string) string {
 		return "Write an expression between ${ and }."
 	}
 	written := strings.TrimSpace(code)
-	name := cmpOr(m[2], "name")
+	name := cmp.Or(m[2], "name")
 	switch m[1] {
 	case "dstack":
 		switch m[2] {

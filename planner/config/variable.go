@@ -219,12 +219,15 @@ func (v *variable) convert(val cty.Value, g given) (cty.Value, diag.List) {
 		at = g.rng
 	}
 	if err != nil {
-		path := errorPath(err)
+		path, why := mismatch(val, v.ty, nil)
+		if why == "" {
+			path, why = errorPath(err), err.Error()
+		}
 		if g.expr != nil {
 			at, _ = narrow(g.expr, path)
 		}
 		return cty.NilVal, diag.Errorf("Value has the wrong type", "var.%s%s, from %s, is not what its type at %s asks for: %s.",
-			v.name, pathText(path), g.from, rule, err).At(&at)
+			v.name, pathText(path), g.from, rule, why).At(&at)
 	}
 	if out.IsNull() && !v.nullable {
 		if v.fallback != cty.NilVal && g.from != "default" {

@@ -1,0 +1,7 @@
+variable "token" {
+  sensitive = true
+}
+variable "size" {
+  nullable = false
+  default  = null
+}

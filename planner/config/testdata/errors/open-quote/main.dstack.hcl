@@ -1,0 +1,6 @@
+volume "data" {
+  size = "500GB
+}
+volume "more" {
+  size = "1GB"
+}

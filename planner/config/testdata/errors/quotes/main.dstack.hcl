@@ -1,0 +1,4 @@
+volume "data" {
+  size   = 500GB
+  region = us-east-1a
+}

@@ -1,0 +1,3 @@
+task "train" {
+  commands = ["cd ${HOME:-/root} && echo ${PATH##*:}"]
+}

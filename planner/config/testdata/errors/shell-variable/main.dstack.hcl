@@ -1,0 +1,3 @@
+task "train" {
+  commands = ["torchrun --node-rank=${DSTACK_NODE_RANK} train.py"]
+}

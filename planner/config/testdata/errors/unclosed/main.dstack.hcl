@@ -1,0 +1,2 @@
+fleet "a" {
+  nodes = (((((1

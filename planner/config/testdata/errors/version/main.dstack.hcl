@@ -1,0 +1,3 @@
+dstack {
+  required_version = ">= 1.0"
+}
