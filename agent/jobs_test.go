@@ -120,7 +120,7 @@ func TestSecretsAreWhereTheyBelongOnly(t *testing.T) {
 	m := start(t, func(m *machine) {
 		m.env = append(os.Environ(), "AGENT_ONLY="+canary, "LANG=C.UTF-8", "TZ=UTC")
 	})
-	m.run("a", "env; echo up >&2; sleep 60", func(s *api.JobSpec) { s.Env = []string{"LANG=first", "TOKEN=" + secret, "LANG=mine"} })
+	m.run("a", "env; echo up; sleep 60", func(s *api.JobSpec) { s.Env = []string{"LANG=first", "TOKEN=" + secret, "LANG=mine"} })
 	m.said("a", "up\n")
 	out := m.output("a")
 	require.NotContains(t, out, canary)
@@ -223,6 +223,48 @@ func TestShmAndUser(t *testing.T) {
 	info, err := os.Stat(filepath.Join(vol, "there"))
 	require.NoError(t, err)
 	require.Equal(t, uint32(65534), info.Sys().(*syscall.Stat_t).Uid)
+}
+
+func TestMountsOfAnAgentThatIsNotRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("TestMounts shows it")
+	}
+	root, err := os.MkdirTemp("/tmp", "agent")
+	require.NoError(t, err)
+	defer os.RemoveAll(root)
+	require.NoError(t, os.Chmod(root, 0o777))
+	// The test's program lies where root alone gets to.
+	prog := filepath.Join(root, "dstack-agent")
+	data, err := os.ReadFile(os.Args[0])
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(prog, data, 0o755))
+	dir := filepath.Join(root, "i")
+	cmd := exec.Command(prog, "serve", "--dir", dir)
+	cmd.Dir, cmd.Stderr = "/", os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	require.NoError(t, cmd.Start())
+	m := &machine{t: t, dir: dir, Client: client.New(dir)}
+	var info api.Info
+	require.Eventually(t, func() bool {
+		info, err = m.Info(t.Context())
+		return err == nil
+	}, 20*time.Second, 5*time.Millisecond)
+	defer func() {
+		require.NoError(t, m.Shutdown(context.Background(), true))
+		cmd.Wait()
+	}()
+	if info.Mounts != api.MountsUserNamespace {
+		t.Skip("no user namespace can be had here")
+	}
+	m.run("a", "id -u; grep CapEff /proc/self/status | tr -d '\t'; echo hi > /dstack-data/x; touch /mnt/locked/y 2>/dev/null || cat /mnt/locked/x",
+		func(s *api.JobSpec) {
+			vol := filepath.Join(root, "volume")
+			s.Mounts = []api.Mount{{Source: vol, Path: "/dstack-data", Create: true}, {Source: vol, Path: "/mnt/locked", ReadOnly: true}}
+		})
+	require.Equal(t, api.StatusDone, m.finished("a").Status)
+	require.Equal(t, "65534\nCapEff:0000000000000000\nhi\n", m.output("a"), "it has its own user and no rights")
+	_, err = m.Submit(t.Context(), spec("b", "true", func(s *api.JobSpec) { s.User = &api.User{} }))
+	require.Equal(t, api.KindInvalid, api.KindOf(err))
 }
 
 func TestMemoryLimit(t *testing.T) {
