@@ -1,7 +1,9 @@
 package value
 
 import (
+	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -121,6 +123,12 @@ func decimal(v cty.Value, w words) (string, error) {
 		if exp := f.MantExp(nil); exp > 256 || exp < -256 {
 			return "", mistake(w.noun+" is out of range", "The number is too large or too small to mean anything here. %s", w.accepts)
 		}
+	}
+	if n, acc := f.Int64(); acc == big.Exact {
+		return strconv.FormatInt(n, 10), nil
+	}
+	if n, acc := f.Float64(); acc == big.Exact { // the general way below costs a hundred times as much
+		return strconv.FormatFloat(n, 'f', -1, 64), nil
 	}
 	s := f.Text('f', -1)
 	if s == "-0" {
