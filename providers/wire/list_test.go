@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -51,10 +50,9 @@ func TestReadTellsPresentGoneAndUnknownApart(t *testing.T) {
 	require.Equal(t, "elsewhere", seen[3].Object.Value.Location)
 }
 
-func TestTenThousandAreReadQuickly(t *testing.T) {
+func TestTenThousandAreRead(t *testing.T) {
 	recorded := recordedVolumes(10_000)
 	volumes := across(t, &fake{}).Volumes()
-	before := time.Now()
 	n := 0
 	require.NoError(t, volumes.Read(context.Background(), recorded, func(i int, o providers.Observed[schema.Volume]) {
 		if o.Object.ID == recorded[i].ID {
@@ -62,8 +60,6 @@ func TestTenThousandAreReadQuickly(t *testing.T) {
 		}
 	}))
 	require.Equal(t, len(recorded), n)
-	t.Logf("%s", time.Since(before))
-	require.Less(t, time.Since(before), 5*time.Second, "it is a fraction of a second on an idle machine")
 }
 
 func TestLargeValuesAndLongListsCross(t *testing.T) {
