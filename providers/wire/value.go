@@ -51,41 +51,36 @@ func encodeValue(o shape, v cty.Value) (*pb.Value, error) {
 		}
 		return &pb.Value{Unknown: data}, nil
 	}
-	out := &pb.Value{}
+	// Most values are wholly known, and to try costs less than to ask.
+	data, err := schema.MarshalValue(v)
+	if err == nil {
+		return &pb.Value{Json: data}, nil
+	}
+	if v.ContainsMarked() {
+		return nil, errMarked(o.name)
+	}
 	known, partial := split(v)
+	if len(partial) == 0 {
+		return nil, providers.Errorf(providers.Invalid, "encode %s: %w", o.name, err)
+	}
+	out := &pb.Value{Partial: make(map[string][]byte, len(partial))}
 	for name, a := range partial {
 		attr := o.object.Attr(name)
 		if attr == nil {
 			return nil, providers.Errorf(providers.Invalid, "encode %s: it has no attribute %q", o.name, name)
 		}
-		if a.ContainsMarked() {
-			return nil, errMarked(o.name + "." + name)
-		}
-		data, err := msgpack.Marshal(a, attr.Type)
-		if err != nil {
+		if out.Partial[name], err = msgpack.Marshal(a, attr.Type); err != nil {
 			return nil, providers.Errorf(providers.Invalid, "encode %s.%s: %w", o.name, name, err)
 		}
-		if out.Partial == nil {
-			out.Partial = make(map[string][]byte, len(partial))
-		}
-		out.Partial[name] = data
 	}
-	data, err := schema.MarshalValue(known)
-	if err != nil {
-		if known.ContainsMarked() {
-			return nil, errMarked(o.name)
-		}
+	if out.Json, err = schema.MarshalValue(known); err != nil {
 		return nil, providers.Errorf(providers.Invalid, "encode %s: %w", o.name, err)
 	}
-	out.Json = data
 	return out, nil
 }
 
 // split parts a known object into what is wholly known and the attributes that are not.
 func split(v cty.Value) (known cty.Value, partial map[string]cty.Value) {
-	if v.IsWhollyKnown() {
-		return v, nil
-	}
 	attrs := v.AsValueMap()
 	partial = map[string]cty.Value{}
 	for name, a := range attrs {
