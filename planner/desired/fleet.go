@@ -157,3 +157,6 @@ func instanceValue(block cty.Value, name string, set Settings, more map[string]c
 	}
 	return project(schema.Of[schema.Instance](), block, attrs)
 }
+
+// Value is the block's value, with profile and defaults merged in.
+func (f *Fleet) Value() cty.Value { return f.value }
