@@ -248,9 +248,11 @@ func (w *walk) tentative(it *item) cty.Value {
 		v := it.want.GetAttr(a.Name)
 		switch {
 		case a.Configured() && v.ContainsMarked():
+		case keeps && a.Varies && len(it.result.ByRule[schema.Provider]) > 0:
+			v = cty.UnknownVal(a.Type)
 		case keeps && (!a.Placed || !isGiven(v)):
 			v = it.result.After.V.GetAttr(a.Name)
-		case !keeps && !a.Configured() && !isGiven(v):
+		case !keeps && (!a.Configured() || a.Kept) && !isGiven(v):
 			v = cty.UnknownVal(a.Type)
 		}
 		out[a.Name] = v

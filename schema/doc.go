@@ -13,7 +13,7 @@
 // encoding of state and wire, and the schema that `dstack providers schema` and the reference pages print. A new
 // attribute is one line in one place.
 //
-// Flags: required; computed (the provider says it); placed (placement decides it); status (a fact that comes and goes,
+// Flags: required; computed (the provider says it); varies (and an update may change it); placed (placement decides it); status (a fact that comes and goes,
 // never a difference); sensitive; block (written as a block); label (the block's label); ref (written as a reference);
 // env (environment variables); job (evaluated once for each job of a run);
 // kept (where nothing is written, what was decided before stays).

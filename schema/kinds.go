@@ -79,9 +79,9 @@ type Resources struct {
 
 // GPU is one GPU of a machine.
 type GPU struct {
-	Name      string `name:"name" doc:"A100, MI300X, v5litepod..."`
-	Vendor    string `name:"vendor" doc:"nvidia, amd, google or intel."`
-	MemoryMiB int64  `name:"memory_mib" doc:"Its memory in MiB."`
+	Name      string `name:"name" json:"name" doc:"A100, MI300X, v5litepod..."`
+	Vendor    string `name:"vendor" json:"vendor" doc:"nvidia, amd, google or intel."`
+	MemoryMiB int64  `name:"memory_mib" json:"memory_mib" doc:"Its memory in MiB."`
 }
 
 // Host says how a machine that already exists is reached.
@@ -114,7 +114,7 @@ type Volume struct {
 	VolumeID string       `name:"volume_id" change:"replace" doc:"An existing disk to use: never formatted, never destroyed."`
 
 	Location string   `name:"location,computed" doc:"Where it is: a folder of the local provider, a cloud's own name."`
-	Price    *float64 `name:"price,computed" doc:"What it costs, in dollars an hour."`
+	Price    *float64 `name:"price,computed,varies" doc:"What it costs, in dollars an hour."`
 
 	Status string `name:"status,status" doc:"active, attached or failed."`
 }
@@ -134,7 +134,7 @@ type Gateway struct {
 	IPAddress string   `name:"ip_address,computed" doc:"Its address."`
 	Port      int      `name:"port,computed" doc:"Its port for plain HTTP."`
 	URL       string   `name:"url,computed" doc:"Where it answers, with its port."`
-	Price     *float64 `name:"price,computed" doc:"What it costs, in dollars an hour."`
+	Price     *float64 `name:"price,computed,varies" doc:"What it costs, in dollars an hour."`
 
 	Status string `name:"status,status" doc:"provisioning, running or failed."`
 }

@@ -67,6 +67,7 @@ type Attribute struct {
 	Change    Change
 	Required  bool
 	Computed  bool
+	Varies    bool // computed, and what an update may change with the rest
 	Placed    bool
 	Status    bool
 	Sensitive bool
@@ -139,7 +140,7 @@ func describeField(f reflect.StructField, tag string) *Attribute {
 	flag := func(s string) bool { return slices.Contains(words[1:], s) }
 	a := &Attribute{
 		Name: words[0], Doc: f.Tag.Get("doc"), Rule: f.Tag.Get("rule"), Default: f.Tag.Get("default"),
-		Change: Change(f.Tag.Get("change")), Required: flag("required"), Computed: flag("computed"),
+		Change: Change(f.Tag.Get("change")), Required: flag("required"), Computed: flag("computed"), Varies: flag("varies"),
 		Placed: flag("placed"), Status: flag("status"), Sensitive: flag("sensitive"), Block: flag("block"),
 		Label: flag("label"), Ref: flag("ref"), Env: flag("env"), PerJob: flag("job"),
 		Kept: flag("kept"),
