@@ -52,7 +52,7 @@ type echoBackend struct{ config providers.BackendConfig }
 
 func (b echoBackend) Identity() string                               { return "this machine" }
 func (b echoBackend) Instances() providers.Resource[schema.Instance] { return nil }
-func (b echoBackend) Volumes() providers.Resource[schema.Volume]     { return echoVolumes{b.config} }
+func (b echoBackend) Volumes() providers.Resource[schema.Volume]     { return echoVolumes(b) }
 func (b echoBackend) Gateways() providers.Resource[schema.Gateway]   { return nil }
 func (b echoBackend) Jobs() providers.Resource[schema.Job]           { return nil }
 func (b echoBackend) Supports() providers.Resource[schema.Support]   { return nil }

@@ -3,7 +3,6 @@ package wire_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/zclconf/go-cty/cty"
@@ -18,7 +17,6 @@ type fake struct {
 	open     func(providers.BackendConfig) error
 	volumes  fakeVolumes
 	backend  func(fakeBackend) providers.Backend // adds abilities
-	probe    func(io.Writer) error
 
 	mu     sync.Mutex
 	closed int

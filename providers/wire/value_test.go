@@ -76,12 +76,9 @@ func (mirrored[T]) Plan(_ context.Context, changes []providers.Change) ([]provid
 	out := make([]providers.Planned, len(changes))
 	for i, c := range changes {
 		// Not the very value that came, so that it has to be sent back.
-		attrs := map[string]cty.Value{}
+		out[i].Value = c.Want
 		if !c.Want.IsNull() && c.Want.IsKnown() {
-			attrs = c.Want.AsValueMap()
-			out[i].Value = cty.ObjectVal(attrs)
-		} else {
-			out[i].Value = c.Want
+			out[i].Value = cty.ObjectVal(c.Want.AsValueMap())
 		}
 		if c.Prior != nil && !c.Prior.Value.RawEquals(c.Want) {
 			out[i].Supports = append(out[i].Supports, providers.PlannedSupport{Owner: "differs", Name: fmt.Sprintf("%#v", c.Prior.Value)})
