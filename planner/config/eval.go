@@ -128,9 +128,25 @@ func (c *Config) eval(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List)
 	}
 	v, ds := a.expr.Value(ctx)
 	if ds.HasErrors() {
-		return cty.DynamicVal, translate(ds)
+		return cty.DynamicVal, redact(translate(ds), a, ctx)
 	}
 	return v, translate(ds)
+}
+
+// redact takes the details away that may quote a sensitive value: the library and the functions do not know of marks.
+func redact(list diag.List, a *attribute, ctx *hcl.EvalContext) diag.List {
+	if !slices.ContainsFunc(a.uses, func(u use) bool {
+		v, ds := u.traversal.TraverseAbs(ctx)
+		return !ds.HasErrors() && v.ContainsMarked()
+	}) {
+		return list
+	}
+	for _, d := range list {
+		if d.Summary != "Unknown function" && d.Summary != "Unknown attribute" { // those quote names only
+			d.Detail = "The expression uses a sensitive value, so nothing more of what is wrong is shown. To see it, try the expression with a value that is no secret."
+		}
+	}
+	return list
 }
 
 // local is one name of a block `locals`.

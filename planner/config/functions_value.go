@@ -347,8 +347,10 @@ func yamlNode(v cty.Value) *yaml.Node {
 	case v.IsNull():
 		return scalar("!!null", "null")
 	case ty == cty.String:
-		n := scalar("!!str", v.AsString())
-		n.SetString(v.AsString())
+		n := &yaml.Node{}
+		if err := n.Encode(v.AsString()); err != nil { // it chooses the quotes
+			return scalar("!!str", v.AsString())
+		}
 		return n
 	case ty == cty.Bool:
 		return scalar("!!bool", fmt.Sprint(v.True()))

@@ -100,12 +100,12 @@ func (c *Config) forEach(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 		return nil, c.deferral(a, scope), list
 	case ty.IsTupleType() || ty.IsListType():
 		return fail("for_each takes no list", "A list has no keys, so that removing one element would change all after it. Make a set of strings of it:\n  for_each = toset([\"a\", \"b\"])")
-	case ty.IsSetType() && !ty.ElementType().Equals(cty.String) && !(v.LengthInt() == 0):
+	case ty.IsSetType() && !v.IsWhollyKnown():
+		return nil, c.deferral(a, scope), list
+	case ty.IsSetType() && !ty.ElementType().Equals(cty.String) && v.LengthInt() > 0:
 		return fail("for_each has the wrong type", "A set must be one of strings, because its elements become keys; this is a set of %s. Use a map, or { for x in ... : x.name => x }.", ty.ElementType().FriendlyName())
 	case !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType():
 		return fail("for_each has the wrong type", "for_each needs a map, an object or a set of strings%s.", shown(v))
-	case ty.IsSetType() && !v.IsWhollyKnown():
-		return nil, c.deferral(a, scope), list
 	}
 	if v.LengthInt() > mostInstances {
 		return fail("for_each is too large", "%d of one block are more than the %d that are allowed.", v.LengthInt(), mostInstances)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -221,7 +222,8 @@ func (v *variable) convert(val cty.Value, g given) (cty.Value, diag.List) {
 	if err != nil {
 		path, why := mismatch(val, v.ty, nil)
 		if why == "" {
-			path, why = errorPath(err), err.Error()
+			path, why = errorPath(err), v.unless(err.Error())
+			why = cmp.Or(why, "its type differs")
 		}
 		if g.expr != nil {
 			at, _ = narrow(g.expr, path)

@@ -1,0 +1,3 @@
+%{ for i in range(times) ~}
+hello ${name}
+%{ endfor ~}
