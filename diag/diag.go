@@ -75,13 +75,13 @@ func Warnf(summary, format string, args ...any) List {
 }
 
 // At gives every diagnostic of the list that has no place the given one, and returns the list.
-func (l List) At(r *hcl.Range) List {
-	if r == nil {
-		return l
-	}
+func (l List) At(r *hcl.Range) List { return l.AtRange(FromRange(r)) }
+
+// AtRange is At for a place that was taken over already.
+func (l List) AtRange(r *Range) List {
 	for _, d := range l {
 		if d.Range == nil {
-			d.Range = FromRange(r)
+			d.Range = r
 		}
 	}
 	return l

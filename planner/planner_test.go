@@ -111,7 +111,7 @@ volume "bb" {
   region = "us-east-1"
   size   = "1GB"
   name   = "b-${volume.aa.name}"
-}`, []string{"create volume.aa", "create volume.bb", "step create volume.aa", "step create volume.bb <- volume.aaa"}},
+}`, []string{"create volume.aa", "create volume.bb", "step create volume.aa", "step create volume.bb <- volume.aa"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, diags := makePlan(t, emptyState(), backendFake+tc.hcl)
