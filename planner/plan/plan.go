@@ -122,6 +122,7 @@ type Change struct {
 	Zone            string            `json:"zone,omitempty"`
 	Group           string            `json:"group,omitempty"`
 	Candidates      []Candidate       `json:"candidates,omitempty"` // shown; the first is Offer
+	NoOther         string            `json:"no_other,omitempty"`   // why there is no second candidate: "volume.data[0] is in us-east-1a"
 	LeftOut         []LeftOut         `json:"left_out,omitempty"`   // cheaper offers that were not taken
 	Placement       *Placement        `json:"placement,omitempty"`
 	InFlight        *InFlight         `json:"in_flight,omitempty"`

@@ -1,0 +1,97 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dstackai/dstack-planner/internal/golden"
+	"github.com/dstackai/dstack-planner/planner/plan"
+)
+
+// story is an apply as it tells itself.
+func story() []Event {
+	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
+	return []Event{
+		{Time: at(0), Type: Started, Address: "volume.scratch", Action: "destroy"},
+		{Time: at(0), Type: Waiting, Address: "task.finetune.job[0]", Action: "create", For: []string{"fleet.train.instance[0]", "fleet.train.instance[1]"}},
+		{Time: at(0), Type: Waiting, Address: "task.finetune.job[1]", Action: "create", For: []string{"fleet.train.instance[1]"}},
+		{Time: at(2), Type: Done, Address: "volume.scratch", Action: "destroy", Elapsed: 2 * time.Second},
+		{Time: at(14), Type: Started, Address: "fleet.train.instance[0]", Action: "create"},
+		{Time: at(14), Type: Started, Address: "fleet.train.instance[1]", Action: "create"},
+		{Time: at(40), Type: Progress, Address: "fleet.train.instance[1]", Action: "create", Phase: "waiting for SSH", Done: 3, Total: 5},
+		{Time: at(41), Type: Retry, Address: "fleet.train.instance[0]", Action: "create", Message: "no capacity for p4de.24xlarge"},
+		{Time: at(60), Type: Failed, Address: "fleet.train.instance[0]", Action: "create", Message: "no capacity for p4de.24xlarge (InsufficientInstanceCapacity)"},
+		{Time: at(60), Type: Skipped, Address: "task.finetune.job[0]", Action: "create", Message: "fleet.train.instance[0] failed"},
+	}
+}
+
+func TestEventsOnAPipe(t *testing.T) {
+	var b strings.Builder
+	for _, e := range story() {
+		b.WriteString(e.Line() + "\n")
+	}
+	b.WriteString(Event{Time: noon, Type: Progress, Address: "volume.\x1b[2Jx", Phase: "a\nb"}.Line() + "\n")
+	golden.Assert(t, "testdata/apply/events.golden", b.String())
+}
+
+func TestLiveBlock(t *testing.T) {
+	l := NewLive("night.plan", 7, 10, noon)
+	var b strings.Builder
+	for i, e := range story() {
+		l.Add(e)
+		for _, line := range l.Block(Options{Now: e.Time.Add(12 * time.Second)}, 24) {
+			require.LessOrEqual(t, displayWidth(line), 80)
+			b.WriteString(line + "\n")
+		}
+		fmt.Fprintf(&b, "-- after %d\n", i+1)
+	}
+	golden.Assert(t, "testdata/apply/live.golden", b.String())
+}
+
+func TestLiveBlockFitsAnyTerminal(t *testing.T) {
+	l := NewLive(strings.Repeat("a long name 日本 ", 10), 10_000, 10, noon)
+	for i := range 10_000 {
+		l.Add(Event{Time: noon, Type: Waiting, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create", For: []string{"volume.a"}})
+	}
+	for i := range 9_000 {
+		e := Event{Time: noon, Type: Started, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create"}
+		l.Add(e)
+		if i < 8_995 {
+			e.Type = Done
+			l.Add(e)
+			l.Add(e) // told twice, counted once
+		}
+	}
+	for _, height := range []int{0, 3, 5, 24, 200} {
+		for _, width := range []int{40, 80} {
+			lines := l.Block(Options{Now: noon.Add(time.Hour), Width: width, Color: true}, height)
+			require.LessOrEqual(t, len(lines), max(height, 3))
+			for _, line := range lines {
+				require.LessOrEqual(t, displayWidth(line), width, line)
+			}
+			require.Equal(t, "[8995/10000] 5 running, 1000 waiting", lines[len(lines)-1])
+		}
+	}
+}
+
+func TestTallies(t *testing.T) {
+	failed := Tally{
+		Done: 3, Serial: 44, Before: cost(78.44, 78.44), After: cost(16.85, 16.85), Next: "dstack apply night.plan",
+		Gone: []plan.Note{{Address: "fleet.train.instance[0]", Text: "the old ones were destroyed at 14:03; task.finetune is not running"}, {Address: "fleet.train.instance[1]", Text: "the old ones were destroyed at 14:03; task.finetune is not running"}},
+	}
+	for i := range 2 {
+		failed.Failed = append(failed.Failed, FailedStep{Address: fmt.Sprintf("fleet.train.instance[%d]", i), Action: "create", Tries: 3, Elapsed: 4*time.Minute + 100*time.Millisecond, Message: "aws us-east-1a: no capacity for p4de.24xlarge\n(InsufficientInstanceCapacity)"})
+		failed.NotStarted = append(failed.NotStarted, SkippedStep{Address: fmt.Sprintf("task.finetune.job[%d]", i), Because: []string{"fleet.train.instance[0]", "fleet.train.instance[1]"}})
+	}
+	for name, tally := range map[string]Tally{
+		"failed":      failed,
+		"done":        {Done: 7, Serial: 12, Elapsed: 72 * time.Second, Before: cost(0, 0), After: cost(4, 4), Follow: []string{"dstack logs finetune"}, Ended: []plan.Note{{Address: "task.hello", Text: "done, exit code 0"}}},
+		"interrupted": {Done: 2, Interrupted: true, Serial: 3, Next: "dstack apply", NotStarted: []SkippedStep{{Address: "volume.a[0]"}, {Address: "volume.a[1]"}, {Address: "volume.a[2]"}}},
+	} {
+		golden.Assert(t, "testdata/apply/"+name+".golden", tally.Text(Options{}))
+	}
+}
