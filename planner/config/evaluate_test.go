@@ -149,7 +149,7 @@ func TestExpressionsThatFail(t *testing.T) {
   default   = "canary"
 }`)
 	for src, want := range map[string]string{
-		`1 +`:                           "Invalid expression",
+		`1 +`:                           "Missing expression",
 		`var.nothing`:                   "Reference to nothing",
 		`uper("x")`:                     "Unknown function",
 		`timestamp()`:                   "Unknown function",

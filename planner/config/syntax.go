@@ -18,7 +18,7 @@ import (
 // The parser and the evaluator go one call deeper for each, and a stack that overflows cannot be caught.
 const (
 	deepest   = 500
-	longestOp = 20_000
+	longestOp = 250_000
 )
 
 // checkDepth refuses a text that would overflow the parser's stack.
@@ -39,8 +39,10 @@ func checkDepth(s Source) diag.List {
 			depth = max(depth-1, 0)
 		case '}':
 			depth = max(depth-1, 0)
-		case '!', '-', '+', '*', '/', '%', '&', '|', '?', '<', '>', '=', '.':
+		case '!', '-', '+', '*', '/', '%', '&', '|', '?', '<', '>', '=':
 			ops++
+		case ',':
+			ops = 0
 		case '\n':
 			line, lineStart = line+1, i+1
 			if round == 0 {
@@ -49,7 +51,7 @@ func checkDepth(s Source) diag.List {
 		}
 		if depth > deepest || ops > longestOp {
 			at := hcl.Pos{Line: line, Column: i - lineStart + 1, Byte: i}
-			return diag.Errorf("Expression is too deep", "So many brackets or operators within each other are taken for a mistake; at most %d brackets may be open.", deepest).At(&hcl.Range{Filename: s.Path, Start: at, End: at})
+			return diag.Errorf("Expression is too deep", "So many brackets or operators within each other are taken for a mistake: at most %d brackets may be open, and %d operators follow each other.", deepest, longestOp).At(&hcl.Range{Filename: s.Path, Start: at, End: at})
 		}
 	}
 	return nil

@@ -31,6 +31,7 @@ type variable struct {
 	ty          cty.Type
 	defaults    *typeexpr.Defaults
 	typeRange   hcl.Range
+	untyped     bool // its type is wrong, which is reported
 	description string
 	sensitive   bool
 	ephemeral   bool
@@ -38,7 +39,6 @@ type variable struct {
 	fallback    cty.Value // its default, cty.NilVal if it has none
 	value       cty.Value // unmarked
 	from        string
-	uses        []use // of its value: always nil, values are constants
 }
 
 // marked is the value as expressions see it.
@@ -60,7 +60,8 @@ func (c *Config) declare(b *Block) diag.List {
 	if a := b.body.attr("type"); a != nil {
 		ty, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.expr)
 		list = append(list, translate(ds)...)
-		if !ds.HasErrors() {
+		v.untyped = ds.HasErrors()
+		if !v.untyped {
 			v.ty, v.defaults, v.typeRange = ty, defaults, a.expr.Range()
 		}
 	}
@@ -151,6 +152,9 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 }
 
 func (c *Config) setVariable(v *variable, values map[string]given, o LoadOptions) diag.List {
+	if v.untyped {
+		return nil
+	}
 	g, ok := values[v.name]
 	if !ok && v.fallback != cty.NilVal {
 		v.value, v.from = v.fallback, "default"
