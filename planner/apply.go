@@ -1,0 +1,200 @@
+package planner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// ApplyOptions says how a plan is carried out.
+type ApplyOptions struct {
+	Plan        *plan.Plan
+	Session     statefile.Session
+	Parallelism int
+	Observe     func(apply.Event)
+	Interrupt   <-chan struct{} // start nothing new; cancel ctx for more than that
+	By          string          // who applies
+	// KeepLog is told about a job that is about to be deleted.
+	KeepLog func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need)
+}
+
+// ChangedInputError says that a secret input is not what the plan was made with.
+type ChangedInputError struct {
+	Name    string // var.hf_token, env.HF_TOKEN
+	Missing bool
+}
+
+func (e *ChangedInputError) Error() string {
+	kind, name, _ := strings.Cut(e.Name, ".")
+	how := "export DSTACK_VAR_" + name + "=..."
+	if kind == "env" {
+		how = "export " + name + "=..."
+	}
+	if e.Missing {
+		return fmt.Sprintf("%s is not given; a plan holds no secrets, so it is needed again:\n  %s", e.Name, how)
+	}
+	return fmt.Sprintf("%s has another value than when the plan was made; give the same value, or plan again", e.Name)
+}
+
+// Apply carries out a plan that was made of the same configuration. Errors that stop it before the first step are
+// *apply.StaleError and *ChangedInputError among others; what becomes of steps is in the result.
+func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, error) {
+	w := &walk{p: p, state: o.Session.State()}
+	blocks, diags := w.backendBlocks()
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	bs, diags := p.collect(ctx, o.Session.State(), blocks, w.needsBackend())
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	defer bs.close()
+	r := newResolver(p, o.Session.State)
+	if err := p.checkSecrets(o.Plan, o.Session.State()); err != nil {
+		return nil, err
+	}
+	rec := recorder{bs: bs, session: o.Session, p: p, by: o.By, plan: o.Plan.ID, done: map[string]bool{}}
+	return apply.Run(ctx, apply.Options{
+		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog,
+		Backends: rec.open,
+		Resolve: func(ctx context.Context, address string, _ *plan.Candidate) (cty.Value, error) {
+			return r.resolve(ctx, address)
+		},
+		Outputs: func(context.Context) (map[string]statefile.Output, error) {
+			return p.outputs(o.Plan, r, o.Session.State())
+		},
+		Observe: func(e apply.Event) {
+			if e.Type == apply.EventDone {
+				r.forget(e.Address)
+			}
+			if o.Observe != nil {
+				o.Observe(e)
+			}
+		},
+	})
+}
+
+// recorder opens backends for apply, and writes down what destroying will need of each before its first step.
+type recorder struct {
+	bs      *backends
+	session statefile.Session
+	p       *Planner
+	by      string
+	plan    string
+
+	mu   sync.Mutex
+	done map[string]bool
+}
+
+func (r *recorder) open(ctx context.Context, name string) (providers.Backend, providers.Description, error) {
+	b, err := r.bs.open(ctx, name)
+	if err != nil {
+		return nil, providers.Description{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done[name] {
+		return b.handle, b.description, nil
+	}
+	state := r.session.State()
+	now := r.p.Now()
+	next := b.record(state.Digest)
+	next.Changed = statefile.Changed{At: now, By: r.by, Plan: r.plan}
+	if old, ok := state.Backend(name); !ok || !sameBackend(old, next) {
+		if err := r.session.Append(ctx, statefile.NewBackend(now, name, &next)); err != nil {
+			return nil, b.description, fmt.Errorf("record backend %q: %w", name, err)
+		}
+	}
+	r.done[name] = true
+	return b.handle, b.description, nil
+}
+
+func sameBackend(a, b statefile.Backend) bool {
+	a.Changed, b.Changed = statefile.Changed{}, statefile.Changed{}
+	x, errA := json.Marshal(a)
+	y, errB := json.Marshal(b)
+	return errA == nil && errB == nil && string(x) == string(y)
+}
+
+// checkSecrets compares the secret inputs with the digests in the plan.
+func (p *Planner) checkSecrets(pl *plan.Plan, state *statefile.State) error {
+	secrets := p.Config.SecretInputs()
+	for _, name := range sortedKeys(pl.Secrets) {
+		kind, short, _ := strings.Cut(name, ".")
+		if kind != "var" {
+			continue // what env takes from the environment is compared where it is used
+		}
+		v, ok := secrets[short]
+		if !ok || v.IsNull() {
+			return &ChangedInputError{Name: name, Missing: true}
+		}
+		raw, err := schema.MarshalValue(v)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if state.Digest(name, raw) != pl.Secrets[name] {
+			return &ChangedInputError{Name: name}
+		}
+	}
+	return nil
+}
+
+// outputs evaluates the outputs against what exists now.
+func (p *Planner) outputs(pl *plan.Plan, r *resolver, state *statefile.State) (map[string]statefile.Output, error) {
+	out := map[string]statefile.Output{}
+	if pl.Destroy {
+		return out, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var diags diag.List
+	for _, b := range p.Config.Blocks() {
+		if b.Addr.Type != "output" {
+			continue
+		}
+		o, ds := p.Config.EvaluateOutput(b, r)
+		diags = append(diags, ds...)
+		if ds.HasErrors() {
+			continue
+		}
+		plain, _ := o.Value.UnmarkDeep()
+		if !plain.IsWhollyKnown() {
+			plain = cty.NullVal(cty.DynamicPseudoType) // something that it refers to is deferred
+		}
+		raw, err := schema.MarshalValue(plain)
+		if err != nil {
+			return nil, fmt.Errorf("output.%s: %w", o.Name, err)
+		}
+		so := statefile.Output{Value: raw, Sensitive: o.Sensitive}
+		if o.Sensitive {
+			so.Digest, so.Value = state.Digest("output."+o.Name, raw), json.RawMessage("null")
+		}
+		out[o.Name] = so
+	}
+	return out, diags.Err()
+}
+
+// Changed tells whether an apply would do anything: steps, outputs, or intents to close.
+func Changed(p *plan.Plan) bool {
+	if len(p.Steps) > 0 || slices.ContainsFunc(p.Intents, func(d plan.IntentDecision) bool { return d.Close }) {
+		return true
+	}
+	for _, o := range p.Outputs {
+		if o.Action != plan.NoOp {
+			return true
+		}
+	}
+	return false
+}
