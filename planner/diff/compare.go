@@ -144,17 +144,15 @@ type comparer struct {
 // object compares attribute by attribute. A null object is one whose attributes are all unset.
 func (c *comparer) object(o *schema.Object, p, w cty.Value, path []byte) {
 	for _, a := range o.Attrs {
+		if !a.Configured() && (c.also == nil || !c.also(a)) {
+			continue
+		}
 		pv, wv := attr(p, a), attr(w, a)
 		if pv.IsNull() && wv.IsNull() && len(c.prior.Digests) == 0 && len(c.want.Sensitive) == 0 && len(c.want.Digests) == 0 {
 			continue
 		}
 		quiet := c.quiet
-		if !a.Configured() {
-			if c.also == nil || !c.also(a) {
-				continue
-			}
-			c.quiet = true
-		}
+		c.quiet = quiet || !a.Configured()
 		at := appendAttr(path, a.Name)
 		if a.Elem != nil && !a.Many && pv.Type().IsObjectType() && wv.IsKnown() {
 			c.nested(a, pv, wv, at)
@@ -337,7 +335,10 @@ func emptyText(v cty.Value) bool {
 
 // attr is an attribute of an object that may be null or of an older shape.
 func attr(v cty.Value, a *schema.Attribute) cty.Value {
-	if v == cty.NilVal || v.IsNull() || !v.Type().HasAttribute(a.Name) {
+	if v == cty.NilVal || v.IsNull() {
+		return cty.NullVal(a.Type)
+	}
+	if _, ok := v.Type().AttributeTypes()[a.Name]; !ok {
 		return cty.NullVal(a.Type)
 	}
 	return v.GetAttr(a.Name)

@@ -30,7 +30,7 @@ func (v *changeView) block(c *plan.Change) *block {
 	b.fields = append(b.fields, v.offer(c)...)
 	b.fields = append(b.fields, v.place(c, b.action)...)
 	b.fields = append(b.fields, v.first(c)...)
-	b.fields = append(b.fields, v.supportFields(c.Address)...)
+	b.fields = append(b.fields, v.supportFields(c.Address, v.o.Verbose)...)
 	if n := c.UnchangedAttrs; n > 0 && (b.action == showUpdate || b.action == showRecord || c.Action.IsReplace()) {
 		b.fields = append(b.fields, field{lines: []string{"# " + Count(n, "attribute") + " unchanged"}})
 	}
@@ -72,7 +72,7 @@ func (v *changeView) because(c *plan.Change) []field {
 	if c.Reason != "" {
 		lines = append(lines, clean(c.Reason))
 	} else if f := c.InFlight; f != nil {
-		lines = append(lines, fmt.Sprintf("%s was at it when it was cut off at %s", clean(f.By), clock(f.Since)))
+		lines = append(lines, fmt.Sprintf("%s was at it when it was cut off %s", clean(f.By), clock(f.Since, v.p.CreatedAt)))
 	}
 	var seen []string
 	for _, cause := range c.Cause {
@@ -165,8 +165,18 @@ func (v *changeView) attributes(c *plan.Change, s shown) []field {
 	room := v.o.width() - fieldIndent - labelWidth - 2
 	one := forcing(c.Diff) == 1
 	if s != showCreate && s != showDestroy {
-		for _, d := range c.Diff {
-			out = append(out, diffField(o, c, d, one, room))
+		renamed := renames(c.Diff)
+		for i, d := range c.Diff {
+			to, ok := renamed[i]
+			switch {
+			case ok && to < 0:
+			case ok:
+				f := diffField(o, c, d, one, room)
+				f.marker, f.lines, f.verbatim = "~", []string{"is now " + label(c.Diff[to].Path) + ", with the same value"}, false
+				out = append(out, f)
+			default:
+				out = append(out, diffField(o, c, d, one, room))
+			}
 		}
 	}
 	if s == showCreate && v.o.Verbose {
@@ -177,6 +187,32 @@ func (v *changeView) attributes(c *plan.Change, s shown) []field {
 		out = append(out, secrets(c, s)...)
 		if later := configured(o, c.AfterUnknown); len(later) > 0 && s == showCreate {
 			out = append(out, field{label: "later", lines: []string{strings.Join(later, ", ") + ": known after apply"}})
+		}
+	}
+	return out
+}
+
+// renames finds keys of a map that go while another comes with the same value: by index of the one that goes, the index of
+// the one that comes, and -1 by that.
+func renames(diffs []plan.AttrDiff) map[int]int {
+	come := map[string]int{}
+	for i, d := range diffs {
+		if d.Before == nil && d.After != nil && !d.Sensitive && strings.HasSuffix(d.Path, `"]`) {
+			come[rootOf(d.Path)+string(d.After)] = i
+		}
+	}
+	if len(come) == 0 {
+		return nil
+	}
+	out := map[int]int{}
+	for i, d := range diffs {
+		if d.After != nil || d.Unknown || d.Sensitive || !strings.HasSuffix(d.Path, `"]`) {
+			continue
+		}
+		key := rootOf(d.Path) + string(d.Before)
+		if to, ok := come[key]; ok {
+			out[i], out[to] = to, -1
+			delete(come, key)
 		}
 	}
 	return out
@@ -340,7 +376,7 @@ func (v *changeView) first(c *plan.Change) []field {
 	for _, p := range []struct {
 		verb string
 		list []string
-	}{{"stops ", stops}, {"detaches ", detaches}, {"destroys ", others}} {
+	}{{"stops ", stops}, {"detaches ", detaches}, {"removes ", others}} {
 		if len(p.list) > 0 {
 			parts = append(parts, p.verb+addresses(p.list))
 		}
@@ -362,8 +398,8 @@ func (v *changeView) kindOf(address string) string {
 	return ""
 }
 
-// supportFields is a line for the support objects of one owner, with a line for each where they are asked for.
-func (v *changeView) supportFields(owner string) []field {
+// supportFields is a line for the support objects of one owner, with a line for each where they are to be listed.
+func (v *changeView) supportFields(owner string, listed bool) []field {
 	list := v.supports[owner]
 	if len(list) == 0 {
 		return nil
@@ -382,7 +418,7 @@ func (v *changeView) supportFields(owner string) []field {
 			out = append(out, field{marker: s, lines: []string{Count(n, "support object")}, each: true})
 		}
 	}
-	if v.o.Verbose {
+	if listed {
 		slices.SortFunc(names, compareNatural)
 		out = append(out, field{label: "support", lines: names, address: true})
 	}

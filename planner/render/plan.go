@@ -102,9 +102,31 @@ func noChanges(p *plan.Plan, o Options) string {
 	return fmt.Sprintf("No changes. %s match the configuration (%s).", Count(p.Unchanged, "resource"), checked)
 }
 
+// summary is the plan's own, or counted where it has none, so that a change is never unsaid.
+func summary(p *plan.Plan) plan.Summary {
+	if p.Summary != (plan.Summary{}) {
+		return p.Summary
+	}
+	var s plan.Summary
+	for _, c := range p.Changes {
+		n := map[shown]*int{
+			showCreate: &s.Create, showUpdate: &s.Update, showRecord: &s.Update, showReplace: &s.Replace, showReplaceNewFirst: &s.Replace,
+			showDestroy: &s.Destroy, showForget: &s.Forget, showMove: &s.Move, showInFlight: &s.Adopt,
+		}[shownOf(c)]
+		switch {
+		case n == nil:
+		case c.Kind == addr.KindSupport:
+			s.Support++
+		default:
+			*n++
+		}
+	}
+	return s
+}
+
 // counts are the words of headline and tally.
 func counts(p *plan.Plan) []string {
-	s := p.Summary
+	s := summary(p)
 	var out []string
 	for _, c := range []struct {
 		n    int
@@ -124,8 +146,8 @@ func headline(p *plan.Plan) string {
 	parts := counts(p)
 	if len(parts) == 0 {
 		switch {
-		case p.Summary.Support > 0:
-			parts = append(parts, Count(p.Summary.Support, "support object"))
+		case summary(p).Support > 0:
+			parts = append(parts, Count(summary(p).Support, "support object"))
 		case len(p.Deferred) == 0:
 			parts = append(parts, "only outputs change")
 		}
@@ -148,8 +170,8 @@ func headline(p *plan.Plan) string {
 
 func tally(p *plan.Plan) string {
 	parts := counts(p)
-	if p.Summary.Support > 0 {
-		parts = append(parts, Count(p.Summary.Support, "support object"))
+	if summary(p).Support > 0 {
+		parts = append(parts, Count(summary(p).Support, "support object"))
 	}
 	if n := len(p.Deferred); n > 0 {
 		parts = append(parts, grouped(n)+" deferred")
@@ -157,7 +179,7 @@ func tally(p *plan.Plan) string {
 	if p.Unchanged > 0 {
 		parts = append(parts, grouped(p.Unchanged)+" unchanged")
 	}
-	if len(counts(p)) == 0 && p.Summary.Support == 0 && len(p.Deferred) == 0 {
+	if len(counts(p)) == 0 && summary(p).Support == 0 && len(p.Deferred) == 0 {
 		return "Only outputs change. Nothing was changed."
 	}
 	return strings.Join(parts, ", ") + ". Nothing was changed."
@@ -303,10 +325,15 @@ func (v *changeView) blocks() []*block {
 	})
 	list = fold(list)
 	for _, n := range v.p.Deferred {
-		list = append(list, deferred(n))
+		if n.Address != "" {
+			list = append(list, deferred(n))
+		}
 	}
 	return list
 }
+
+// shownSupports is how many support objects are named where nothing else is said of their owner.
+const shownSupports = 3
 
 // ownerless are support objects whose owner does not change itself.
 func (v *changeView) ownerless() []*block {
@@ -318,15 +345,21 @@ func (v *changeView) ownerless() []*block {
 		first := v.supports[owner][0]
 		s := shownOf(first)
 		for _, c := range v.supports[owner] {
-			if t := shownOf(c); t < s {
-				s = t
+			if shownOf(c) != s {
+				s = showUpdate
 			}
 		}
-		b := &block{base: owner, keys: []string{""}, action: s, title: "itself stays; what stands beside it changes"}
+		b := &block{base: owner, keys: []string{""}, action: s, title: "has other support objects than before"}
+		switch s {
+		case showCreate:
+			b.title = "gets support objects"
+		case showDestroy:
+			b.title = "loses support objects"
+		}
 		if first.Reason != "" {
 			b.fields = v.because(first)
 		}
-		b.fields = append(b.fields, v.supportFields(owner)...)
+		b.fields = append(b.fields, v.supportFields(owner, v.o.Verbose || len(v.supports[owner]) <= shownSupports)...)
 		out = append(out, b)
 	}
 	return out
@@ -342,6 +375,11 @@ type remark struct{ word, text string }
 // remarks are what is no change: what was not checked, drift, ended runs, outputs, policies and warnings.
 func (v *changeView) remarks() []remark {
 	var out []remark
+	for _, n := range v.p.Deferred {
+		if n.Address == "" {
+			out = append(out, remark{"Deferred", clean(n.Text)})
+		}
+	}
 	for _, n := range foldNotes(v.p.NotChecked) {
 		out = append(out, remark{"Not checked", n})
 	}

@@ -180,16 +180,17 @@ func situations() map[string]*plan.Plan {
 			Summary: plan.Summary{Create: 1}, Changes: []*plan.Change{{Address: "fleet.a.instance[0]", Kind: "instance", Action: plan.Create, Reason: "new block, a.dstack.hcl:1", Offer: &schema.Offer{Backend: "oci", Region: "us-ashburn-1", InstanceType: "VM.GPU.A10.4", CPUs: 60, PriceUnknown: true}}},
 			Cost: plan.Cost{Before: cost(98.79, 98.79), After: plan.Amount{Hourly: value.MoneyOf(98.79), HourlyMax: value.MoneyOf(98.79), Unknown: 1}, Lines: []plan.CostLine{{Address: "fleet.a", After: plan.Amount{Unknown: 1}}}},
 		},
-		"secrets":   one(plan.Change{Address: "service.s.job[0]", Kind: "job", Action: plan.Update, Reason: "tokens change", Diff: []plan.AttrDiff{secret(plan.AttrDiff{Path: "tokens[0]", Before: js(nil), After: js(nil)}), secret(plan.AttrDiff{Path: "tokens[1]", After: js(nil)}), secret(plan.AttrDiff{Path: "tokens[2]", Before: js(nil)}), secret(plan.AttrDiff{Path: "tokens[3]", Unknown: true})}}),
-		"unknown":   one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.Create, Reason: "new block, a.dstack.hcl:1", After: js(object{"env": object{"URL": nil}}), AfterUnknown: []string{`env["URL"]`, "id", "instance", "status"}, Sensitive: []string{`env["TOKEN"]`}}),
-		"unknowns":  one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "image and env change", Diff: []plan.AttrDiff{{Path: "image", Before: js("a"), Unknown: true, Forces: true}, {Path: "env", Before: js(object{"A": "1", "B": "2"}), Unknown: true, Forces: true}, {Path: "user", Unknown: true}}}),
-		"elements":  one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "commands and env change", Diff: []plan.AttrDiff{{Path: "commands[0]", After: js("pull"), Forces: true}, {Path: "commands[2]", Before: js("upload"), Forces: true}, {Path: `env["A"]`, Before: js("1"), After: js("2"), Forces: true}, {Path: "volumes[0]", After: js(object{"volume": []string{"volume.a"}, "path": "/a"}), Forces: true}}}),
-		"script":    one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "commands[0] changes", Diff: []plan.AttrDiff{{Path: "commands[0]", Before: js(script), After: js(changed), Forces: true}}}),
-		"line":      one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "entrypoint changes", Diff: []plan.AttrDiff{{Path: "entrypoint", Before: js(numbered(500, line)), After: js(numbered(500, func(i int) string { return strings.Replace(line(i), "line 250", "LINE 250", 1) })), Forces: true}}}),
-		"blanks":    one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "commands change", Diff: []plan.AttrDiff{{Path: "commands[0]", Before: js("a\n  b\nc\n"), After: js("a\n\tb \nc\n"), Forces: true}, {Path: "commands[1]", Before: js("a\nb\n"), After: js("a\nb"), Forces: true}, {Path: "commands[2]", Before: js("echo "), After: js("echo"), Forces: true}, {Path: "commands[3]", Before: js("a\n"), After: js("a"), Forces: true}}}),
-		"new-text":  one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "init changes", Diff: []plan.AttrDiff{{Path: "init[0]", After: js(numbered(40, line)), Forces: true}, {Path: "init[1]", Before: js("x\ny"), Forces: true}}}),
-		"long-text": one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "image changes", Diff: []plan.AttrDiff{{Path: "image", Before: js(strings.Repeat("abcdefghij", 60) + "X" + strings.Repeat("z", 50)), After: js(strings.Repeat("abcdefghij", 60) + "Y" + strings.Repeat("z", 50)), Forces: true}, {Path: `env["A_VERY_LONG_NAME_OF_A_VARIABLE"]`, After: js(strings.Repeat("0123456789", 50)), Forces: true}}}),
-		"unicode":   one(plan.Change{Address: `volume.data["größe 日本"]`, Kind: "volume", Action: plan.Update, Reason: "name changes", Diff: []plan.AttrDiff{{Path: "name", Before: js("日本語のとても長い名前がここにあります"), After: js("café 👩 naïve Ελλάδα")}}}),
+		"secrets":     one(plan.Change{Address: "service.s.job[0]", Kind: "job", Action: plan.Update, Reason: "tokens change", Diff: []plan.AttrDiff{secret(plan.AttrDiff{Path: "tokens[0]", Before: js(nil), After: js(nil)}), secret(plan.AttrDiff{Path: "tokens[1]", After: js(nil)}), secret(plan.AttrDiff{Path: "tokens[2]", Before: js(nil)}), secret(plan.AttrDiff{Path: "tokens[3]", Unknown: true})}}),
+		"unknown":     one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.Create, Reason: "new block, a.dstack.hcl:1", After: js(object{"env": object{"URL": nil}}), AfterUnknown: []string{`env["URL"]`, "id", "instance", "status"}, Sensitive: []string{`env["TOKEN"]`}}),
+		"unknowns":    one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "image and env change", Diff: []plan.AttrDiff{{Path: "image", Before: js("a"), Unknown: true, Forces: true}, {Path: "env", Before: js(object{"A": "1", "B": "2"}), Unknown: true, Forces: true}, {Path: "user", Unknown: true}}}),
+		"elements":    one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "commands and env change", Diff: []plan.AttrDiff{{Path: "commands[0]", After: js("pull"), Forces: true}, {Path: "commands[2]", Before: js("upload"), Forces: true}, {Path: `env["A"]`, Before: js("1"), After: js("2"), Forces: true}, {Path: "volumes[0]", After: js(object{"volume": []string{"volume.a"}, "path": "/a"}), Forces: true}}}),
+		"renamed-key": one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "env changes", Diff: []plan.AttrDiff{{Path: `env["NEW"]`, After: js("same"), Forces: true}, {Path: `env["OLD"]`, Before: js("same"), Forces: true}, {Path: `env["X"]`, Before: js("1"), Forces: true}}}),
+		"script":      one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "commands[0] changes", Diff: []plan.AttrDiff{{Path: "commands[0]", Before: js(script), After: js(changed), Forces: true}}}),
+		"line":        one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "entrypoint changes", Diff: []plan.AttrDiff{{Path: "entrypoint", Before: js(numbered(500, line)), After: js(numbered(500, func(i int) string { return strings.Replace(line(i), "line 250", "LINE 250", 1) })), Forces: true}}}),
+		"blanks":      one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "commands change", Diff: []plan.AttrDiff{{Path: "commands[0]", Before: js("a\n  b\nc\n"), After: js("a\n\tb \nc\n"), Forces: true}, {Path: "commands[1]", Before: js("a\nb\n"), After: js("a\nb"), Forces: true}, {Path: "commands[2]", Before: js("echo "), After: js("echo"), Forces: true}, {Path: "commands[3]", Before: js("a\n"), After: js("a"), Forces: true}}}),
+		"new-text":    one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "init changes", Diff: []plan.AttrDiff{{Path: "init[0]", After: js(numbered(40, line)), Forces: true}, {Path: "init[1]", Before: js("x\ny"), Forces: true}}}),
+		"long-text":   one(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "image changes", Diff: []plan.AttrDiff{{Path: "image", Before: js(strings.Repeat("abcdefghij", 60) + "X" + strings.Repeat("z", 50)), After: js(strings.Repeat("abcdefghij", 60) + "Y" + strings.Repeat("z", 50)), Forces: true}, {Path: `env["A_VERY_LONG_NAME_OF_A_VARIABLE"]`, After: js(strings.Repeat("0123456789", 50)), Forces: true}}}),
+		"unicode":     one(plan.Change{Address: `volume.data["größe 日本"]`, Kind: "volume", Action: plan.Update, Reason: "name changes", Diff: []plan.AttrDiff{{Path: "name", Before: js("日本語のとても長い名前がここにあります"), After: js("café 👩 naïve Ελλάδα")}}}),
 		"hostile": {
 			Summary: plan.Summary{Update: 1}, Policies: []plan.Policy{{Name: "x\nPlan: 0 create", Result: "passed", Message: "a\rb"}},
 			NotChecked: []plan.Note{{Text: "x\x1b[2J\nNo changes."}}, Notes: []plan.Note{{Address: "task.\u202et", Text: "\u2066x"}},
@@ -263,6 +264,41 @@ func TestEqualNeighboursAreOne(t *testing.T) {
 		add(plan.Change{Address: fmt.Sprintf("volume.v[%d]", i), Kind: "volume", Action: plan.Create, Backend: "aws", Reason: "new block, a.dstack.hcl:9", After: js(object{"size": "1GB", "region": "us-east-1"})})
 	}
 	golden.Assert(t, "testdata/plan/neighbours.golden", Text(p, Options{}))
+}
+
+// TestEveryActionOfEveryKind shows each kind in each action, one below the other.
+func TestEveryActionOfEveryKind(t *testing.T) {
+	p := &plan.Plan{CreatedAt: noon}
+	for kind, address := range map[string]string{
+		"instance": "fleet.a.instance[%d]", "volume": "volume.a[%d]", "gateway": "gateway.a[%d]", "job": "task.a.job[%d]", "support": `fleet.b.support["x%d"]`,
+	} {
+		for i, action := range []plan.Action{plan.NoOp, plan.Create, plan.Update, plan.Delete, plan.DeleteThenCreate, plan.CreateThenDelete, plan.Forget} {
+			c := &plan.Change{Address: fmt.Sprintf(address, i), Kind: kind, Backend: "aws", Action: action, Reason: "a reason, a.dstack.hcl:1"}
+			state := js(object{"name": "x", "size": "1GB", "backend": "aws", "region": "us-east-1", "instance_type": "p4d.24xlarge", "domain": "*.example.com", "instance": "fleet.a.instance[0]", "status": "running"})
+			if action != plan.Create {
+				c.Before = state
+			}
+			if action != plan.Delete && action != plan.Forget {
+				c.After = state
+			}
+			if action == plan.Update || action.IsReplace() {
+				c.Diff = []plan.AttrDiff{{Path: "name", Before: js("w"), After: js("x"), Forces: action.IsReplace()}}
+			}
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	golden.Assert(t, "testdata/plan/every-action.golden", Text(p, Options{}))
+}
+
+// TestMoneyAndSizesHaveTheirUnits finds attributes that are shown as bare numbers though they have a unit.
+func TestMoneyAndSizesHaveTheirUnits(t *testing.T) {
+	require.Equal(t, "$2.50/h", valueText("price", js(2.5), true))
+	require.Equal(t, "$45.00/h", valueText("max_price", js("45"), false))
+	require.Equal(t, "192GB", valueText("memory_mib", js(196608), true))
+	require.Equal(t, "80GB", valueText("gpus[0].memory_mib", js(81920), true))
+	require.Equal(t, "7", valueText("replica", js(7), false))
+	require.Equal(t, `{ A = "1", "b-1.x" = [1, null, true] }`, valueText("env", json.RawMessage(`{"b-1.x":[1,null,true],"A":"1"}`), false))
+	require.Equal(t, "12345678901234567890", valueText("x", json.RawMessage("12345678901234567890"), false), "numbers keep their digits")
 }
 
 // TestNoValueForgesALine holds whatever comes from outside against what would move the cursor or begin a line of its own.

@@ -152,5 +152,10 @@ func Resources(cpus int, memoryMiB, diskMiB int64, gpus []schema.GPU) string {
 	return strings.Join(parts, ", ")
 }
 
-// clock is a time of the day as a sentence has it; what is not from today needs more words and is said as an age instead.
-func clock(t time.Time) string { return t.Format("15:04") }
+// clock is a time for a sentence: the time of the day if it is of now's, else an age.
+func clock(t, now time.Time) string {
+	if t.Format(time.DateOnly) != now.In(t.Location()).Format(time.DateOnly) {
+		return Ago(t, now)
+	}
+	return "at " + t.Format("15:04")
+}

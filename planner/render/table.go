@@ -1,6 +1,9 @@
 package render
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Column is one column of a table.
 type Column struct {
@@ -35,10 +38,9 @@ func (t Table) Text(o Options) string {
 	if t.Plain {
 		left = ""
 	}
-	cols := make([]int, len(t.Columns))
+	cols := t.without(make([]bool, len(t.Columns)))
 	widths := make([]int, len(t.Columns))
 	for i, c := range t.Columns {
-		cols[i] = i
 		widths[i] = displayWidth(c.Title)
 		for _, r := range t.Rows {
 			if i < len(r) {
@@ -47,7 +49,7 @@ func (t Table) Text(o Options) string {
 		}
 	}
 	if o.Width > 0 && o.Width < allColumns {
-		cols = t.fit(cols, widths, o.width()-len(left))
+		cols = t.fit(widths, o.width()-len(left))
 	}
 	var b strings.Builder
 	head := make([]string, len(t.Columns))
@@ -61,30 +63,58 @@ func (t Table) Text(o Options) string {
 	return b.String()
 }
 
-// fit leaves out columns until the rest fits, the last one by half its width, which can wrap.
-func (t Table) fit(cols, widths []int, room int) []int {
-	for {
-		total := 0
-		for n, i := range cols {
-			w := widths[i]
-			if n == len(cols)-1 {
-				w = min(w, max(displayWidth(t.Columns[i].Title), longestWord(t, i), narrowText))
-			} else {
-				w += gapWidth
-			}
-			total += w
-		}
+// fit leaves out columns until the rest fits, the last one by what cannot wrap; then takes back those that fit after all.
+func (t Table) fit(widths []int, room int) []int {
+	out := make([]bool, len(t.Columns))
+	cols := t.without(out)
+	var dropped []int
+	for t.width(cols, widths) > room {
 		drop := -1
-		for n, i := range cols {
-			if d := t.Columns[i].Drop; d > 0 && (drop < 0 || d >= t.Columns[cols[drop]].Drop) {
-				drop = n
+		for _, i := range cols {
+			if d := t.Columns[i].Drop; d > 0 && (drop < 0 || d > t.Columns[drop].Drop) {
+				drop = i
 			}
 		}
-		if total <= room || drop < 0 {
+		if drop < 0 {
 			return cols
 		}
-		cols = append(append([]int{}, cols[:drop]...), cols[drop+1:]...)
+		out[drop] = true
+		dropped = append(dropped, drop)
+		cols = t.without(out)
 	}
+	for _, i := range slices.Backward(dropped) {
+		out[i] = false
+		if more := t.without(out); t.width(more, widths) <= room {
+			cols = more
+		} else {
+			out[i] = true
+		}
+	}
+	return cols
+}
+
+// without lists the columns that are not left out.
+func (t Table) without(out []bool) []int {
+	var cols []int
+	for i := range t.Columns {
+		if !out[i] {
+			cols = append(cols, i)
+		}
+	}
+	return cols
+}
+
+// width is how narrow the columns can be.
+func (t Table) width(cols, widths []int) int {
+	total := 0
+	for n, i := range cols {
+		if n < len(cols)-1 {
+			total += widths[i] + gapWidth
+		} else {
+			total += min(widths[i], max(displayWidth(t.Columns[i].Title), longestWord(t, i), narrowText))
+		}
+	}
+	return total
 }
 
 func longestWord(t Table, col int) int {

@@ -13,14 +13,14 @@ import (
 // known is what stands where a value comes with the apply.
 const known = "(known after apply)"
 
-// shortNames are labels that need fewer words than the attribute's name.
-var shortNames = map[string]string{"instance_type": "type", "availability_zone": "zone"}
-
-// label is the name of a path in a change: attributes of resources go by their last word.
+// label is the name of a path in a change: attributes of resources go by their last word, and long names by a short one.
 func label(path string) string {
 	path = strings.TrimPrefix(path, "resources.")
-	if short, ok := shortNames[path]; ok {
-		return short
+	switch path {
+	case "instance_type":
+		return "type"
+	case "availability_zone":
+		return "zone"
 	}
 	return clean(strings.TrimSuffix(path, "_mib"))
 }
