@@ -1,0 +1,162 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// fileFormat is the version of the envelope of a saved plan.
+const fileFormat = 1
+
+// largestFile is far above any plan, and below what would exhaust a machine.
+const largestFile = 1 << 30
+
+// envelope is a saved plan: the plan itself without the time at which it was made, so that the checksum, like the plan's
+// id, is the same for two plans of the same inputs.
+type envelope struct {
+	Format    int             `json:"dstack_plan"`
+	CreatedAt time.Time       `json:"created_at"`
+	SHA256    string          `json:"sha256"`
+	Plan      json.RawMessage `json:"plan"`
+}
+
+// FileError says that a file is no plan that can be used.
+type FileError struct {
+	Path   string
+	Reason string // a clause: "it ends in the middle"
+	Fix    string // what to do, a sentence
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("%s cannot be used as a plan: %s. %s", e.Path, e.Reason, e.Fix)
+}
+
+const planAgain = "Make the plan again:\n  dstack plan --out FILE"
+
+// Write saves a plan. The file is readable by its owner alone, and there is at no moment half of one.
+func Write(path string, p *Plan) error {
+	timeless := *p
+	timeless.CreatedAt = time.Time{}
+	body, err := json.Marshal(&timeless)
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	at, err := json.Marshal(p.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("encode the plan: %w", err)
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "{\"dstack_plan\": %d,\n\"created_at\": %s,\n\"sha256\": %q,\n\"plan\": ", fileFormat, at, hex.EncodeToString(sum[:]))
+	out.Write(body)
+	out.WriteString("}\n")
+	if err := replace(path, out.Bytes()); err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	return nil
+}
+
+// replace puts a whole file in the place of whatever is at path.
+func replace(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-") // made with 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// Read opens a saved plan. A file that is none, or not whole, or of a later format, is a *FileError; one that is not
+// there is fs.ErrNotExist.
+func Read(path string) (*Plan, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	if len(data) > largestFile {
+		return nil, &FileError{path, "it is larger than 1 GiB, which no plan is", "Name a file that dstack plan --out has written."}
+	}
+	p, wrong := decode(data)
+	if wrong != nil {
+		wrong.Path = path
+		return nil, wrong
+	}
+	return p, nil
+}
+
+func decode(data []byte) (*Plan, *FileError) {
+	foreign := &FileError{Reason: "it is not a file that dstack plan --out has written", Fix: "Name one that is; dstack show --json prints a plan, but not as a file to apply."}
+	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte(`{"dstack_plan"`)) {
+		if len(data) == 0 {
+			return nil, &FileError{Reason: "it is empty", Fix: planAgain}
+		}
+		return nil, foreign
+	}
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		// The first line says the format even of a file that was cut off, or that a later version wrote in another way.
+		first, _, _ := strings.Cut(string(data), ",")
+		var format int
+		if n, _ := fmt.Sscanf(first, `{"dstack_plan": %d`, &format); n == 1 && format > fileFormat {
+			return nil, newer(format)
+		}
+		return nil, &FileError{Reason: "it is not whole: " + err.Error(), Fix: planAgain}
+	}
+	if e.Format > fileFormat {
+		return nil, newer(e.Format)
+	}
+	if e.Format < 1 {
+		return nil, foreign
+	}
+	if sum := sha256.Sum256(e.Plan); hex.EncodeToString(sum[:]) != e.SHA256 {
+		return nil, &FileError{Reason: "its content does not match its checksum, so somebody or something has changed it", Fix: planAgain}
+	}
+	var head struct {
+		FormatVersion string `json:"format_version"`
+		DstackVersion string `json:"dstack_version"`
+	}
+	if err := json.Unmarshal(e.Plan, &head); err != nil {
+		return nil, foreign
+	}
+	if have, _, _ := strings.Cut(head.FormatVersion, "."); have != major() {
+		return nil, &FileError{
+			Reason: fmt.Sprintf("its format is %q, and this dstack reads %s", head.FormatVersion, FormatVersion),
+			Fix:    fmt.Sprintf("It was written by dstack %s; use that version, or make the plan again.", head.DstackVersion),
+		}
+	}
+	p := &Plan{}
+	if err := json.Unmarshal(e.Plan, p); err != nil {
+		return nil, &FileError{Reason: "its content cannot be read: " + err.Error(), Fix: planAgain}
+	}
+	p.CreatedAt = e.CreatedAt
+	return p, nil
+}
+
+func major() string {
+	m, _, _ := strings.Cut(FormatVersion, ".")
+	return m
+}
+
+func newer(format int) *FileError {
+	return &FileError{Reason: fmt.Sprintf("its format is %d, and this dstack reads up to %d", format, fileFormat), Fix: "Use the version of dstack that wrote it, or a later one."}
+}
