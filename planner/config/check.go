@@ -24,32 +24,27 @@ func (c *Config) checkReferences() diag.List {
 		c.closure(l)
 	}
 	if c.dstack != nil {
-		c.dstack.eachAttribute(func(a, top *schemaAttribute) {
-			list = append(list, c.checkUses(c.dstack, a.attribute, nil)...)
+		c.dstack.eachAttribute(func(a *attribute, _ *schema.Attribute) {
+			list = append(list, c.checkUses(c.dstack, a, nil)...)
 		})
 	}
 	for _, b := range c.blocks {
 		before := len(list)
-		b.eachAttribute(func(a, top *schemaAttribute) {
-			list = append(list, c.checkUses(b, a.attribute, top)...)
-			c.refer(b, a.attribute)
+		b.eachAttribute(func(a *attribute, top *schema.Attribute) {
+			list = append(list, c.checkUses(b, a, top)...)
+			c.refer(b, a)
 		})
 		list[before:].For(b.Addr.String())
 	}
 	return list
 }
 
-// schemaAttribute is an attribute with the description that decides whether it may differ between jobs.
-type schemaAttribute struct {
-	*attribute
-	top *schema.Attribute
-}
-
-// eachAttribute calls f for all arguments of a block with the top-level attribute that they belong to.
-func (b *Block) eachAttribute(f func(a, top *schemaAttribute)) {
+// eachAttribute calls f for all arguments of a block that mention something, with the top-level attribute that they
+// belong to, which decides whether they may differ between jobs; nil for count, for_each, depends_on and lifecycle.
+func (b *Block) eachAttribute(f func(a *attribute, top *schema.Attribute)) {
 	call := func(a *attribute, top *schema.Attribute) {
 		if a.uses != nil {
-			f(&schemaAttribute{a, top}, &schemaAttribute{a, top})
+			f(a, top)
 		}
 	}
 	for _, a := range []*attribute{b.count, b.forEach, b.dependOn} {
@@ -99,7 +94,7 @@ func (c *Config) exists(u use) bool {
 }
 
 // checkUses checks every name in an expression. The block is nil in locals.
-func (c *Config) checkUses(b *Block, a *attribute, top *schemaAttribute) diag.List {
+func (c *Config) checkUses(b *Block, a *attribute, top *schema.Attribute) diag.List {
 	var list diag.List
 	for _, u := range a.uses {
 		summary, detail := c.checkUse(b, a, top, u)
@@ -112,7 +107,7 @@ func (c *Config) checkUses(b *Block, a *attribute, top *schemaAttribute) diag.Li
 }
 
 // checkUse says what is wrong with one name, nothing if it is right.
-func (c *Config) checkUse(b *Block, a *attribute, top *schemaAttribute, u use) (summary, detail string) {
+func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) (summary, detail string) {
 	const nothing = "Reference to nothing"
 	switch u.root {
 	case "var":
@@ -149,7 +144,7 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schemaAttribute, u use) (
 	case "node", "replica":
 		return checkPerJob(b, a, top, u)
 	case "self":
-		if top != nil && top.top != nil && top.top.Name == "postcondition" {
+		if top != nil && top.Name == "postcondition" {
 			return "", ""
 		}
 		return "No self here", "self is the resource that a postcondition speaks of; it has no value elsewhere. Write the address, as in " + exampleAddress(b) + "."
@@ -194,7 +189,7 @@ func (c *Config) checkBlockUse(t schema.BlockType, u use) (summary, detail strin
 }
 
 // checkPerJob checks node.* and replica.*.
-func checkPerJob(b *Block, a *attribute, top *schemaAttribute, u use) (summary, detail string) {
+func checkPerJob(b *Block, a *attribute, top *schema.Attribute, u use) (summary, detail string) {
 	summary = "Not a value of a job"
 	example := "node.rank and node.count have a value in arguments of a task"
 	home := "task"
@@ -206,7 +201,7 @@ func checkPerJob(b *Block, a *attribute, top *schemaAttribute, u use) (summary, 
 		return summary, example + " that each job reads for itself, such as env and volumes; a local is evaluated once for all. Write the expression where it is used."
 	case b.Type.Name != home:
 		return summary, fmt.Sprintf("%s, and this is a %s.%s", example, b.Type.Name, insteadPerJob(b))
-	case top == nil || top.top == nil || !top.top.PerJob:
+	case top == nil || !top.PerJob:
 		var names []string
 		for _, at := range b.Type.Object.Attrs {
 			if at.PerJob {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/schema"
 )
 
 // Order sorts the blocks into levels: what a block refers to, directly or by way of locals, stands in a level before
@@ -60,7 +61,7 @@ func (c *Config) tangle() *tangle {
 		}
 	}
 	for i, b := range c.blocks {
-		b.eachUse(func(uses []use) { add(i, uses) })
+		b.eachAttribute(func(a *attribute, _ *schema.Attribute) { add(i, a.uses) })
 	}
 	for i, name := range locals {
 		add(len(c.blocks)+i, c.locals[name].attr.uses)
@@ -172,17 +173,4 @@ func cycle(names []string, steps []arrow) diag.List {
 		fmt.Fprintf(&b, "\n  %s -> %s  (%s)", name, names[(i+1)%len(names)], place(steps[i].at))
 	}
 	return diag.Errorf("References form a cycle", "Each of these needs the next one first, and the last needs the first:%s\nRemove one of the references, or put what both places need into a local.", b.String()).At(&at)
-}
-
-// eachUse calls f with what every expression of the block mentions.
-func (b *Block) eachUse(f func([]use)) {
-	for _, a := range []*attribute{b.count, b.forEach, b.dependOn} {
-		if a != nil {
-			f(a.uses)
-		}
-	}
-	if b.lifecycle != nil {
-		b.lifecycle.body.each(func(a *attribute) { f(a.uses) })
-	}
-	b.body.each(func(a *attribute) { f(a.uses) })
 }

@@ -76,7 +76,7 @@ func (c *Config) checkVersion(version string) diag.List {
 	ok, err := satisfies(version, c.settings.RequiredVersion)
 	switch {
 	case err != nil:
-		return diag.Errorf("Version cannot be read", "%s A requirement is a list of comparisons, as in \">= 0.1, < 2\"; ~> 1.2 means 1.2 or later below 2.", err).At(&rng)
+		return diag.Errorf("Version cannot be read", "%s. A requirement is a list of comparisons, as in \">= 0.1, < 2\"; ~> 1.2 means 1.2 or later below 2.", err).At(&rng)
 	case !ok:
 		return diag.Errorf("Another version of dstack is needed", "The configuration works with %s, and this is dstack %s. Install a version that fits, or change required_version.", c.settings.RequiredVersion, version).At(&rng)
 	}
@@ -116,7 +116,7 @@ func satisfies(version, requirement string) (bool, error) {
 			upper[len(upper)-1]++
 			ok = ok && n >= 0 && compareVersions(have, upper) < 0
 		default:
-			return false, fmt.Errorf("%q is no comparison.", op)
+			return false, fmt.Errorf("%q is no comparison", op)
 		}
 	}
 	return ok, nil
@@ -129,7 +129,7 @@ func parseVersion(s string) ([]int, error) {
 	for part := range strings.SplitSeq(s, ".") {
 		n, err := strconv.Atoi(part)
 		if err != nil || n < 0 || len(out) == 3 {
-			return nil, fmt.Errorf("%q is no version.", s)
+			return nil, fmt.Errorf("%q is no version", s)
 		}
 		out = append(out, n)
 	}
