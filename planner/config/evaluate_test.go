@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -588,4 +589,31 @@ func write(t *testing.T, dir string, files map[string]string) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	}
+}
+
+func TestBlocksAreDecodedInParallel(t *testing.T) {
+	c := load(t, `
+locals {
+  a = "x-${local.b}"
+  b = "y"
+  c = volume.one.id
+}
+volume "one" { size = "1GB" }
+volume "many" {
+  count  = 50
+  size   = "1GB"
+  region = "${local.a}-${local.c}"
+}`)
+	scope := &walking{values: values{"volume.one": cty.ObjectVal(map[string]cty.Value{"id": cty.StringVal("v")})}}
+	instances, _, _ := c.Repetition(c.Block(addr.Block{Type: "volume", Name: "many"}), &scope.values)
+	var wg sync.WaitGroup
+	for _, inst := range instances {
+		wg.Go(func() {
+			d, list := c.Decode(inst, &scope.values)
+			if list.HasErrors() || d.Value.GetAttr("region").AsString() != "x-y-v" {
+				t.Errorf("%s: %#v %s", inst.Addr, d.Value, rendered(list))
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -54,13 +54,7 @@ func mismatch(v cty.Value, ty cty.Type, path cty.Path) (cty.Path, string) {
 			return path, fmt.Sprintf("%s are needed, and there are %d", counted(ty.Length(), "element"), v.LengthInt())
 		}
 		for i, part := range v.AsValueSlice() {
-			want := cty.DynamicPseudoType
-			if ty.IsTupleType() {
-				want = ty.TupleElementType(i)
-			} else {
-				want = ty.ElementType()
-			}
-			if p, why := mismatch(part, want, path.IndexInt(i)); why != "" {
+			if p, why := mismatch(part, elementType(ty, i), path.IndexInt(i)); why != "" {
 				return p, why
 			}
 		}
@@ -70,6 +64,14 @@ func mismatch(v cty.Value, ty cty.Type, path cty.Path) (cty.Path, string) {
 		}
 	}
 	return nil, ""
+}
+
+// elementType is the type of one element of a list, set or tuple.
+func elementType(ty cty.Type, i int) cty.Type {
+	if ty.IsTupleType() {
+		return ty.TupleElementType(i)
+	}
+	return ty.ElementType()
 }
 
 func needed(want, have cty.Type) string {

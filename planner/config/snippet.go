@@ -24,7 +24,9 @@ func (c *Config) Snippets(list diag.List) {
 		}
 		s := d.Snippet
 		if s.Context == "" {
-			s.Context = c.contextAt(d.Range)
+			if where := c.contextAt(d.Range); where != "" {
+				s.Context = "in " + where
+			}
 		}
 		if c.secret(d.Range.Filename) {
 			continue
@@ -78,7 +80,7 @@ func (c *Config) secret(name string) bool {
 	return false
 }
 
-// contextAt names the block around a place: in fleet "train", resources.
+// contextAt names the block around a place: fleet "train", resources.
 func (c *Config) contextAt(r *diag.Range) string {
 	holds := func(b *Block) bool {
 		return b != nil && b.DefRange.Filename == r.Filename && b.DefRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= max(b.body.end.End.Byte, b.DefRange.End.Byte)
