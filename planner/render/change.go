@@ -18,6 +18,7 @@ type changeView struct {
 	supports map[string][]*plan.Change // by owner
 	deletes  map[string]int            // the step that deletes an address
 	changes  map[string]*plan.Change
+	joins    map[int]*endings // what ends before a step that only joins others
 }
 
 func (v *changeView) block(c *plan.Change) *block {
@@ -354,29 +355,13 @@ func (v *changeView) first(c *plan.Change) []field {
 	if !ok {
 		return nil
 	}
-	var stops, detaches, others []string
-	for _, n := range v.p.Steps[i].Needs {
-		if n < 0 || n >= len(v.p.Steps) || v.p.Steps[n].Op != plan.OpDelete {
-			continue
-		}
-		a := v.p.Steps[n].Address
-		_, support, isSupport := strings.Cut(a, `.support["`)
-		switch volume, isAttachment := strings.CutPrefix(support, "attachment/"); {
-		case isAttachment:
-			detaches = append(detaches, strings.ReplaceAll(strings.TrimSuffix(volume, `"]`), `\"`, `"`))
-		case isSupport:
-			others = append(others, a)
-		case v.kindOf(a) == addr.KindJob:
-			if run := blockOf(a); !slices.Contains(stops, run) && run != blockOf(c.Address) {
-				stops = append(stops, run)
-			}
-		}
-	}
+	var e endings
+	v.endBefore(i, blockOf(c.Address), &e)
 	var parts []string
 	for _, p := range []struct {
 		verb string
 		list []string
-	}{{"stops ", stops}, {"detaches ", detaches}, {"removes ", others}} {
+	}{{"stops ", e.stops}, {"detaches ", e.detaches}, {"removes ", e.others}} {
 		if len(p.list) > 0 {
 			parts = append(parts, p.verb+addresses(p.list))
 		}
@@ -385,6 +370,54 @@ func (v *changeView) first(c *plan.Change) []field {
 		return nil
 	}
 	return []field{{label: "first", lines: []string{strings.Join(parts, ", ")}, address: true}}
+}
+
+// endings are what ends before something else can.
+type endings struct {
+	stops    []string // runs
+	detaches []string // volumes
+	others   []string // support objects of other sorts
+}
+
+// endBefore gathers what the needs of step i end, those behind joins included, except for jobs of the block itself.
+func (v *changeView) endBefore(i int, block string, e *endings) {
+	for _, n := range v.p.Steps[i].Needs {
+		if n < 0 || n >= i { // needs come before; what a damaged plan says is not followed
+			continue
+		}
+		switch s := v.p.Steps[n]; s.Op {
+		case plan.OpJoin:
+			j, ok := v.joins[n]
+			if !ok {
+				j = &endings{}
+				v.joins[n] = j
+				v.endBefore(n, "", j)
+			}
+			for _, run := range j.stops {
+				if run != block && !slices.Contains(e.stops, run) {
+					e.stops = append(e.stops, run)
+				}
+			}
+			e.detaches = append(e.detaches, j.detaches...)
+			e.others = append(e.others, j.others...)
+		case plan.OpDelete:
+			v.ending(s.Address, block, e)
+		}
+	}
+}
+
+func (v *changeView) ending(a, block string, e *endings) {
+	_, support, isSupport := strings.Cut(a, `.support["`)
+	switch volume, isAttachment := strings.CutPrefix(support, "attachment/"); {
+	case isAttachment:
+		e.detaches = append(e.detaches, strings.ReplaceAll(strings.TrimSuffix(volume, `"]`), `\"`, `"`))
+	case isSupport:
+		e.others = append(e.others, a)
+	case v.kindOf(a) == addr.KindJob:
+		if run := blockOf(a); run != block && !slices.Contains(e.stops, run) {
+			e.stops = append(e.stops, run)
+		}
+	}
 }
 
 func (v *changeView) kindOf(address string) string {

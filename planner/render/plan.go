@@ -54,7 +54,7 @@ func Text(p *plan.Plan, o Options) string {
 }
 
 func newChangeView(p *plan.Plan, o Options) *changeView {
-	v := &changeView{o: o, p: p, supports: map[string][]*plan.Change{}, deletes: map[string]int{}, changes: make(map[string]*plan.Change, len(p.Changes))}
+	v := &changeView{o: o, p: p, supports: map[string][]*plan.Change{}, deletes: map[string]int{}, joins: map[int]*endings{}, changes: make(map[string]*plan.Change, len(p.Changes))}
 	for _, c := range p.Changes {
 		v.changes[c.Address] = c
 		if c.Kind == addr.KindSupport && shownOf(c) != showNothing {

@@ -104,16 +104,22 @@ func night() *plan.Plan {
 			Address: fmt.Sprintf(`fleet.train.instance[%d].support["attachment/volume.data[%d]"]`, i, i), Kind: "support", Action: plan.DeleteThenCreate, Reason: "the instance is replaced",
 		})
 	}
-	step := func(address string, needs ...int) {
-		p.Steps = append(p.Steps, plan.Step{Address: address, Op: plan.OpDelete, Needs: needs})
+	step := func(op plan.Op, address string, needs ...int) {
+		p.Steps = append(p.Steps, plan.Step{Address: address, Op: op, Needs: needs})
 	}
-	step("task.finetune.job[0]")
-	step("task.finetune.job[1]")
-	step(`fleet.train.instance[0].support["attachment/volume.data[0]"]`, 0, 1)
-	step(`fleet.train.instance[1].support["attachment/volume.data[1]"]`, 0, 1)
-	step("fleet.train.instance[0]", 0, 1, 2)
-	step("fleet.train.instance[1]", 0, 1, 3)
-	step("volume.scratch")
+	step(plan.OpDelete, "task.finetune.job[0]")
+	step(plan.OpDelete, "task.finetune.job[1]")
+	step(plan.OpJoin, "task.finetune", 0, 1)
+	step(plan.OpDelete, `fleet.train.instance[0].support["attachment/volume.data[0]"]`, 2)
+	step(plan.OpDelete, `fleet.train.instance[1].support["attachment/volume.data[1]"]`, 2)
+	step(plan.OpDelete, "fleet.train.instance[0]", 2, 3)
+	step(plan.OpDelete, "fleet.train.instance[1]", 2, 4)
+	step(plan.OpDelete, "volume.scratch")
+	for i, a := range []string{"fleet.train.instance[0]", "fleet.train.instance[1]", "task.finetune.job[0]", "task.finetune.job[1]"} {
+		step(plan.OpCreate, a, 5+i%2)
+	}
+	step(plan.OpCreate, "fleet.eval.instance[0]")
+	step(plan.OpCreate, "task.eval.job[0]", 12)
 	return p
 }
 

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
 // EventType is what happened to a step.
@@ -12,13 +15,15 @@ type EventType string
 
 // Types of events.
 const (
-	Started  EventType = "started"
-	Progress EventType = "progress" // Phase, Done and Total say how far it is
-	Done     EventType = "done"
-	Failed   EventType = "failed" // Message says why
-	Retry    EventType = "retry"  // it failed and is tried again; Message says why
-	Waiting  EventType = "waiting"
-	Skipped  EventType = "skipped" // never started; Message says because of what
+	Started     EventType = "start"
+	Progress    EventType = "progress"    // Phase, Done and Total say how far it is
+	Done        EventType = "done"        // Elapsed says how long it took
+	Failed      EventType = "failed"      // Message says why
+	Retry       EventType = "retry"       // it failed and is tried again after Wait; Message says why
+	Candidate   EventType = "candidate"   // another offer is taken; Message says which and why
+	Waiting     EventType = "waiting"     // For names what it waits for
+	Skipped     EventType = "skipped"     // never started; Message says because of what
+	Interrupted EventType = "interrupted" // nothing new is started; Message names what is in flight
 )
 
 // Event is one thing that an apply tells.
@@ -26,11 +31,13 @@ type Event struct {
 	Time    time.Time
 	Type    EventType
 	Address string
-	Action  string // create, update, destroy, adopt...
+	Deposed string // the key of an old object
+	Action  string // create, update, delete, adopt...
 	Phase   string // "waiting for SSH"
-	Done    int
-	Total   int
+	Done    int64
+	Total   int64
 	Elapsed time.Duration
+	Wait    time.Duration // until the next try
 	Message string
 	For     []string // addresses that a waiting step waits for
 }
@@ -51,7 +58,11 @@ func (e Event) Line() string {
 	case Failed:
 		text = "failed: " + e.Message
 	case Retry:
-		text = "tried again: " + e.Message
+		text = e.again() + ": " + e.Message
+	case Candidate:
+		text = "next offer: " + e.Message
+	case Interrupted:
+		text = "interrupted: " + e.Message
 	case Waiting:
 		text = "waiting for " + addresses(slices.Clone(e.For))
 	case Skipped:
@@ -59,76 +70,129 @@ func (e Event) Line() string {
 	default:
 		text = string(e.Type)
 	}
-	return join("  ", e.Time.Format("15:04:05"), clean(e.Address), clean(e.Action), clean(strings.TrimSpace(text)))
+	return join("  ", e.Time.Format("15:04:05"), e.name(), word(e.Action), clean(strings.TrimSpace(text)))
 }
+
+// word is what an action is called everywhere else.
+func word(action string) string {
+	if action == "delete" {
+		return "destroy"
+	}
+	return clean(action)
+}
+
+// name is the address, with the key of the old object where one is meant.
+func (e Event) name() string {
+	if e.Deposed == "" {
+		return clean(e.Address)
+	}
+	return clean(e.Address) + " (old one " + clean(e.Deposed) + ")"
+}
+
+func (e Event) again() string {
+	if e.Wait <= 0 {
+		return "tried again"
+	}
+	return "tried again in " + Duration(e.Wait)
+}
+
+func (e Event) key() string { return e.Address + "\x00" + e.Deposed + "\x00" + e.Action }
 
 // Live is an apply as a terminal shows it: one block that is drawn again after each event.
 type Live struct {
-	title       string // "night.plan"
+	title       string
 	total       int
 	parallelism int
 	began       time.Time
 
+	left                  map[string]int // steps to go, by declared address
 	done, failed, skipped int
+	notice                string  // that it was interrupted
 	finished              []Event // the last ones
 	running               []Event // in the order of their start, each with its newest progress
 	waiting               []Event
-	index                 map[string]EventType
+	latest                map[string]EventType
 }
 
 // keptFinished is how many finished steps the block remembers.
 const keptFinished = 64
 
-// NewLive begins the block of an apply of total changes.
-func NewLive(title string, total, parallelism int, began time.Time) *Live {
-	return &Live{title: title, total: total, parallelism: parallelism, began: began, index: map[string]EventType{}}
+// NewLive begins the block of an apply of p. Declared resources are counted, one that is replaced once; support objects
+// are shown while they are worked on and not counted. Parallelism is left out of the block where it is 0.
+func NewLive(p *plan.Plan, title string, parallelism int, began time.Time) *Live {
+	l := &Live{title: title, parallelism: parallelism, began: began, left: map[string]int{}, latest: map[string]EventType{}}
+	declared := make(map[string]bool, len(p.Changes))
+	for _, c := range p.Changes {
+		declared[c.Address] = c.Kind != addr.KindSupport
+	}
+	for _, s := range p.Steps {
+		if declared[s.Address] && s.Op != plan.OpJoin {
+			l.left[s.Address]++
+		}
+	}
+	l.total = len(l.left)
+	return l
 }
 
 // Add takes an event in. What was never said to wait is not looked for there: thousands may wait.
 func (l *Live) Add(e Event) {
-	key := e.Address + "\x00" + e.Action
+	key := e.key()
+	last := l.latest[key]
 	at := func(list []Event) int {
-		return slices.IndexFunc(list, func(x Event) bool { return x.Address == e.Address && x.Action == e.Action })
+		return slices.IndexFunc(list, func(x Event) bool { return x.key() == key })
 	}
 	switch e.Type {
-	case Started, Progress, Retry:
+	case Interrupted:
+		l.notice = "Interrupted: nothing new is started. Once more ends what runs."
+		return
+	case Started, Progress, Retry, Candidate:
 		if i := at(l.running); i >= 0 {
-			e.Elapsed = 0
 			started := l.running[i].Time
 			l.running[i] = e
 			l.running[i].Time = started
 		} else {
 			l.running = append(l.running, e)
 		}
-		if l.index[key] == Waiting {
+		if last == Waiting {
 			l.drop(&l.waiting, at(l.waiting))
 		}
 	case Waiting:
-		if l.index[key] != Waiting {
+		if last == "" {
 			l.waiting = append(l.waiting, e)
 		}
 	case Done, Failed, Skipped:
 		l.drop(&l.running, at(l.running))
-		if l.index[key] == Waiting {
+		if last == Waiting {
 			l.drop(&l.waiting, at(l.waiting))
 		}
-		if prior := l.index[key]; prior == Done || prior == Failed || prior == Skipped {
-			return
+		if last == Done || last == Failed || last == Skipped {
+			return // told twice
 		}
-		switch e.Type {
-		case Done:
+		l.end(e)
+	}
+	l.latest[key] = e.Type
+}
+
+// end counts a step that is over. A resource is done with the last of its steps, and failed or skipped with the first.
+func (l *Live) end(e Event) {
+	l.finished = append(l.finished, e)
+	if len(l.finished) > keptFinished {
+		l.finished = slices.Delete(l.finished, 0, len(l.finished)-keptFinished)
+	}
+	left := l.left[e.Address]
+	switch {
+	case left <= 0:
+	case e.Type == Failed:
+		l.failed++
+		l.left[e.Address] = 0
+	case e.Type == Skipped:
+		l.skipped++
+		l.left[e.Address] = 0
+	default:
+		if l.left[e.Address]--; left == 1 {
 			l.done++
-		case Failed:
-			l.failed++
-		default:
-			l.skipped++
-		}
-		l.finished = append(l.finished, e)
-		if len(l.finished) > keptFinished {
-			l.finished = slices.Delete(l.finished, 0, len(l.finished)-keptFinished)
 		}
 	}
-	l.index[key] = e.Type
 }
 
 func (l *Live) drop(list *[]Event, i int) {
@@ -160,7 +224,7 @@ func (l *Live) Block(o Options, height int) []string {
 	for _, e := range waiting {
 		lines = append(lines, clip("  "+o.paint("waiting", dim)+"   "+clean(e.Address)+"  for "+addresses(slices.Clone(e.For)), o.width()))
 	}
-	return append(lines, l.counts())
+	return append(lines, clip(l.counts(), o.width()))
 }
 
 func newest(list []Event, n int) []Event { return list[max(0, len(list)-max(n, 0)):] }
@@ -168,31 +232,39 @@ func newest(list []Event, n int) []Event { return list[max(0, len(list)-max(n, 0
 // counts is the last line: "[3/7] 2 running, 2 waiting".
 func (l *Live) counts() string {
 	ended := l.done + l.failed + l.skipped
-	parts := []string{fmt.Sprintf("%d running", len(l.running))}
+	running := 0
+	for _, e := range l.running {
+		if l.left[e.Address] > 0 {
+			running++
+		}
+	}
+	parts := []string{fmt.Sprintf("%d running", running)}
 	if l.failed > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", l.failed))
 	}
-	if n := l.total - ended - len(l.running); n > 0 {
+	if n := l.total - ended - running; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d waiting", n))
 	}
-	return fmt.Sprintf("[%d/%d] ", ended, l.total) + strings.Join(parts, ", ")
+	return join("  ", fmt.Sprintf("[%d/%d] ", ended, l.total)+strings.Join(parts, ", "), l.notice)
 }
 
 func finishedLine(e Event, o Options) string {
 	switch e.Type {
 	case Failed:
-		return clip("  "+o.paint("failed", red)+"    "+clean(e.Address)+"  "+clean(e.Action)+": "+clean(e.Message), o.width())
+		return clip("  "+o.paint("failed", red)+"    "+e.name()+"  "+word(e.Action)+": "+clean(e.Message), o.width())
 	case Skipped:
-		return clip("  skipped   "+clean(e.Address)+"  "+clean(e.Message), o.width())
+		return clip("  skipped   "+e.name()+"  "+clean(e.Message), o.width())
 	}
-	return clip("  "+o.paint("done", green)+"      "+clean(e.Address)+" "+past(e.Action)+" ("+Duration(e.Elapsed)+")", o.width())
+	return clip("  "+o.paint("done", green)+"      "+e.name()+" "+past(e.Action)+" ("+Duration(e.Elapsed)+")", o.width())
 }
 
 func runningLine(e Event, o Options) string {
-	text := "  " + o.paint("running", yellow) + "   " + clean(e.Address) + "  " + present(e.Action)
+	text := "  " + o.paint("running", yellow) + "   " + e.name() + "  " + present(e.Action)
 	switch {
 	case e.Type == Retry:
-		text += ": tried again, " + clean(e.Message)
+		text += ": " + e.again() + ", " + clean(e.Message)
+	case e.Type == Candidate:
+		text += ": next offer, " + clean(e.Message)
 	case e.Phase != "":
 		text += ": " + clean(e.Phase)
 	}
@@ -251,6 +323,8 @@ func past(action string) string {
 		return "forgotten"
 	case "record":
 		return "recorded"
+	case "depose":
+		return "set aside"
 	}
 	return clean(action) + " done"
 }
@@ -267,6 +341,12 @@ func present(action string) string {
 		return "adopting"
 	case "replace":
 		return "replacing"
+	case "record":
+		return "recording"
+	case "forget":
+		return "forgetting"
+	case "depose":
+		return "setting aside"
 	}
 	return clean(action)
 }

@@ -16,10 +16,10 @@ import (
 func story() []Event {
 	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
 	return []Event{
-		{Time: at(0), Type: Started, Address: "volume.scratch", Action: "destroy"},
+		{Time: at(0), Type: Started, Address: "volume.scratch", Action: "delete"},
 		{Time: at(0), Type: Waiting, Address: "task.finetune.job[0]", Action: "create", For: []string{"fleet.train.instance[0]", "fleet.train.instance[1]"}},
 		{Time: at(0), Type: Waiting, Address: "task.finetune.job[1]", Action: "create", For: []string{"fleet.train.instance[1]"}},
-		{Time: at(2), Type: Done, Address: "volume.scratch", Action: "destroy", Elapsed: 2 * time.Second},
+		{Time: at(2), Type: Done, Address: "volume.scratch", Action: "delete", Elapsed: 2 * time.Second},
 		{Time: at(14), Type: Started, Address: "fleet.train.instance[0]", Action: "create"},
 		{Time: at(14), Type: Started, Address: "fleet.train.instance[1]", Action: "create"},
 		{Time: at(40), Type: Progress, Address: "fleet.train.instance[1]", Action: "create", Phase: "waiting for SSH", Done: 3, Total: 5},
@@ -34,12 +34,20 @@ func TestEventsOnAPipe(t *testing.T) {
 	for _, e := range story() {
 		b.WriteString(e.Line() + "\n")
 	}
-	b.WriteString(Event{Time: noon, Type: Progress, Address: "volume.\x1b[2Jx", Phase: "a\nb"}.Line() + "\n")
+	for _, e := range []Event{
+		{Type: Progress, Address: "volume.\x1b[2Jx", Phase: "a\nb"},
+		{Type: Retry, Address: "volume.a", Deposed: "1f3c", Action: "delete", Wait: 5 * time.Second, Message: "throttled"},
+		{Type: Candidate, Address: "fleet.a.instance[0]", Action: "create", Message: "aws us-east-1b g5.12xlarge, as us-east-1a has no capacity"},
+		{Type: Interrupted, Message: "1 step is in flight: fleet.a.instance[0]"},
+	} {
+		e.Time = noon
+		b.WriteString(e.Line() + "\n")
+	}
 	golden.Assert(t, "testdata/apply/events.golden", b.String())
 }
 
 func TestLiveBlock(t *testing.T) {
-	l := NewLive("night.plan", 7, 10, noon)
+	l := NewLive(night(), "night.plan", 10, noon)
 	var b strings.Builder
 	for i, e := range story() {
 		l.Add(e)
@@ -53,7 +61,13 @@ func TestLiveBlock(t *testing.T) {
 }
 
 func TestLiveBlockFitsAnyTerminal(t *testing.T) {
-	l := NewLive(strings.Repeat("a long name 日本 ", 10), 10_000, 10, noon)
+	p := &plan.Plan{}
+	for i := range 10_000 {
+		a := fmt.Sprintf("fleet.a.instance[%d]", i)
+		p.Changes = append(p.Changes, &plan.Change{Address: a, Kind: "instance"})
+		p.Steps = append(p.Steps, plan.Step{Address: a, Op: plan.OpCreate}, plan.Step{Op: plan.OpJoin, Address: "fleet.a"})
+	}
+	l := NewLive(p, strings.Repeat("a long name 日本 ", 10), 10, noon)
 	for i := range 10_000 {
 		l.Add(Event{Time: noon, Type: Waiting, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create", For: []string{"volume.a"}})
 	}
@@ -76,6 +90,31 @@ func TestLiveBlockFitsAnyTerminal(t *testing.T) {
 			require.Equal(t, "[8995/10000] 5 running, 1000 waiting", lines[len(lines)-1])
 		}
 	}
+}
+
+func TestLiveCountsAReplaceOnce(t *testing.T) {
+	p := &plan.Plan{Changes: []*plan.Change{{Address: "volume.a", Kind: "volume"}, {Address: `volume.a.support["x"]`, Kind: "support"}, {Address: "volume.b", Kind: "volume"}}, Steps: []plan.Step{
+		{Address: "volume.a", Op: plan.OpDelete}, {Address: "volume.a", Op: plan.OpCreate}, {Address: `volume.a.support["x"]`, Op: plan.OpCreate}, {Address: "volume.b", Op: plan.OpDelete}, {Address: "volume.b", Op: plan.OpCreate},
+	}}
+	l := NewLive(p, "it", 0, noon)
+	last := func() string { b := l.Block(Options{Now: noon}, 24); return b[len(b)-1] }
+	step := func(address, action string, typ EventType) {
+		l.Add(Event{Time: noon, Type: typ, Address: address, Action: action})
+	}
+	require.Equal(t, "[0/2] 0 running, 2 waiting", last())
+	step("volume.a", "delete", Started)
+	step("volume.a", "delete", Done)
+	require.Equal(t, "[0/2] 0 running, 2 waiting", last(), "half of it is not it")
+	step(`volume.a.support["x"]`, "create", Started)
+	step("volume.a", "create", Started)
+	require.Equal(t, "[0/2] 1 running, 1 waiting", last(), "support objects are not counted")
+	step("volume.a", "create", Done)
+	require.Equal(t, "[1/2] 0 running, 1 waiting", last())
+	step("volume.b", "delete", Failed)
+	step("volume.b", "create", Skipped)
+	require.Equal(t, "[2/2] 0 running, 1 failed", last(), "it failed once")
+	l.Add(Event{Type: Interrupted})
+	require.Contains(t, last(), "Interrupted")
 }
 
 func TestTallies(t *testing.T) {

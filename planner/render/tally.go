@@ -136,7 +136,7 @@ func foldFailed(list []FailedStep) []string {
 	}
 	var out []string
 	for _, k := range order {
-		text := listed(all[k]) + "   " + clean(k.action)
+		text := listed(all[k]) + "   " + word(k.action)
 		if k.tries > 1 {
 			text += fmt.Sprintf(", %d tries in %s", k.tries, k.elapsed)
 		}
