@@ -27,7 +27,7 @@ func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
 		return &file{diags: d, broken: true}
 	}
-	p := &fileReader{source: s}
+	p := &fileReader{source: s, types: schema.BlockTypes()}
 	if strings.HasSuffix(s.Path, ".json") {
 		p.json()
 	} else {
@@ -39,6 +39,7 @@ func parseFile(s Source) *file {
 type fileReader struct {
 	reader
 	source Source
+	types  []schema.BlockType
 	blocks []*Block
 	broken bool
 }
@@ -136,11 +137,12 @@ func (p *fileReader) unknownBlock(name string, rng hcl.Range) {
 
 // block reads one block and keeps it, unless not even its address is known.
 func (p *fileReader) block(in *hcl.Block) {
-	t, ok := schema.BlockTypeOf(in.Type)
-	if !ok {
+	i := slices.IndexFunc(p.types, func(t schema.BlockType) bool { return t.Name == in.Type })
+	if i < 0 {
 		p.unknownBlock(in.Type, in.TypeRange)
 		return
 	}
+	t := p.types[i]
 	b := &Block{Type: t, DefRange: in.DefRange, Personal: p.source.Personal, Addr: addr.Block{Type: t.Name}}
 	if !p.labels(in, b) {
 		return

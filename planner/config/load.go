@@ -25,7 +25,8 @@ import (
 type LoadOptions struct {
 	// Dir is the folder of the configuration, "." unless set. With Sources only functions such as file read from it.
 	Dir string
-	// Sources are read instead of the files in Dir and Home: the files that a saved plan was made from.
+	// Sources are read instead of the files in Dir and Home: the files that a saved plan was made from. Files of
+	// variables in Dir are not read then; their values are among Vars.
 	Sources []Source
 	// Home is a folder whose config.dstack.hcl may hold backends and profiles, DSTACK_HOME. "" means none.
 	Home string

@@ -155,6 +155,10 @@ func explainSyntax(s Source, ds hcl.Diagnostics) diag.List {
 			}
 			seen[d.Subject.Start.Line] = true
 		}
+		if d.Summary == "Invalid single-argument block definition" && d.Subject != nil {
+			list = append(list, oneLineBlock(s, d)...)
+			continue
+		}
 		if own := missingQuotes(s, d); own != nil {
 			list = append(list, own...)
 			continue
