@@ -129,7 +129,7 @@ func (c *Config) Variables() []Variable {
 func (c *Config) SecretInputs() map[string]cty.Value {
 	out := map[string]cty.Value{}
 	for name, v := range c.variables {
-		if v.sensitive || v.ephemeral {
+		if (v.sensitive || v.ephemeral) && v.value != cty.NilVal {
 			out[name], _ = v.value.UnmarkDeep()
 		}
 	}

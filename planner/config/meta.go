@@ -97,11 +97,12 @@ func (c *Config) condition(b *body, ctx *hcl.EvalContext, more extra, note strin
 	if list = append(list, ds...); list.HasErrors() {
 		return list
 	}
+	written := v
 	v, _ = v.Unmark()
 	v, err := convertTo(v, cty.Bool)
 	switch {
 	case err != nil || v.IsNull():
-		return append(list, c.about(cond, ctx, cond.expr.Range(), "A condition is neither true nor false", "A condition is an expression such as var.size > 0%s.", shown(v))...)
+		return append(list, c.about(cond, ctx, cond.expr.Range(), "A condition is neither true nor false", "A condition is an expression such as var.size > 0%s.", shown(written))...)
 	case !v.IsKnown() || v.True():
 		return list
 	}

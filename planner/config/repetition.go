@@ -57,6 +57,7 @@ func (c *Config) counted(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 	if list = append(list, ds...); list.HasErrors() {
 		return nil, nil, list
 	}
+	written := v
 	v, _ = v.Unmark() // how many there are shows anyway
 	rng := a.expr.Range()
 	switch {
@@ -68,9 +69,9 @@ func (c *Config) counted(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 	n, err := toWhole(v)
 	switch {
 	case err != nil || n < 0:
-		return nil, nil, append(list, c.about(a, ctx, rng, "count is no number of blocks", "count is a whole number from 0%s.", shown(v))...)
+		return nil, nil, append(list, c.about(a, ctx, rng, "count is no number of blocks", "count is a whole number from 0%s.", shown(written))...)
 	case n > mostInstances:
-		return nil, nil, append(list, c.about(a, ctx, rng, "count is too large", "%d of one block are more than the %d that are allowed.", n, mostInstances)...)
+		return nil, nil, append(list, c.about(a, ctx, rng, "count is too large", "At most %d of one block are allowed%s.", mostInstances, shown(written))...)
 	}
 	out := make([]Instance, n)
 	for i := range out {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"path"
 	"regexp"
@@ -77,15 +78,17 @@ func (r *ruler) fail(at, summary, format string, args ...any) {
 
 // get follows a path of attributes; null where something on the way is null or unknown.
 func (r *ruler) get(path string) cty.Value {
-	v := r.v
+	v, marks := r.v, cty.ValueMarks{}
 	for _, s := range splitPath(path) {
-		v, _ = v.Unmark()
+		var own cty.ValueMarks
+		v, own = v.Unmark()
+		maps.Copy(marks, own)
 		if v.IsNull() || !v.IsKnown() || !v.Type().HasAttribute(s.name) {
 			return cty.NullVal(cty.DynamicPseudoType)
 		}
 		v = v.GetAttr(s.name)
 	}
-	return v
+	return v.WithMarks(marks) // part of what is sensitive is sensitive
 }
 
 // unset tells whether nothing was written; an unknown value was.
@@ -252,7 +255,7 @@ func (r *ruler) gateway() {
 	case kind == "acm" && r.unset("certificate.arn"):
 		r.fail("certificate", "Certificate is not named", "A certificate of the type acm needs its arn:\n  arn = \"arn:aws:acm:...\"")
 	case kind == "acm":
-		if name, ok := r.text("backend"); ok && r.d.c.provider(name) != "aws" {
+		if name, ok := r.text("backend"); ok && !r.get("backend").IsMarked() && r.d.c.provider(name) != "aws" {
 			r.fail("certificate.type", "Certificate is of another cloud", "acm is AWS Certificate Manager, and the gateway is on the backend %q. Use type = \"lets-encrypt\".", name)
 		}
 	}
@@ -287,7 +290,7 @@ func (r *ruler) fleet() {
 func (r *ruler) ssh() {
 	r.port("ssh")
 	network := r.network()
-	hosts, _ := r.get("ssh.host").Unmark()
+	hosts, marks := r.get("ssh.host").Unmark()
 	if hosts.IsNull() {
 		r.fail("ssh", "Fleet has no hosts", "An SSH fleet needs at least one host:\n  host {\n    hostname = \"10.0.0.11\"\n  }")
 		return
@@ -299,8 +302,12 @@ func (r *ruler) ssh() {
 	with, without := -1, -1
 	for i, h := range hosts.AsValueSlice() {
 		at := pathAt("ssh.host", i)
-		host := &ruler{d: r.d, out: r.out, v: h}
+		host := &ruler{d: r.d, out: r.out, v: h.WithMarks(marks)}
 		name, ok := host.text("hostname")
+		if host.get("hostname").IsMarked() {
+			r.fail(at+".hostname", "Hostname is sensitive", "A hostname is part of addresses, which are shown everywhere, and this value is sensitive. Use another one, or nonsensitive(...) if it may be shown.")
+			continue
+		}
 		if ok && name == "" {
 			r.fail(at+".hostname", "Host has no name", "hostname is a name or an address.")
 		}

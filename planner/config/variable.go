@@ -82,9 +82,10 @@ func (c *Config) declare(b *Block) diag.List {
 		}
 		val, ds = c.conform(a, val, nil)
 		list = append(list, ds...)
-		return val, !ds.HasErrors() && !val.IsNull()
+		return val, !ds.HasErrors() && !val.IsNull() && val.IsKnown()
 	}
 	if d, ok := text("description"); ok {
+		d, _ = d.Unmark()
 		v.description = d.AsString()
 	}
 	flag := func(name string, into *bool) {
