@@ -22,11 +22,25 @@ func (s *solver) solution() Solution {
 	}
 	slices.SortStableFunc(sol.Groups, func(a, b Made) int { return a.Members[0].Compare(b.Members[0]) })
 	slices.SortFunc(sol.Added, addr.Resource.Compare)
+	torn := s.torn()
 	for _, j := range s.jobs {
-		s.assign(&sol, j)
+		if !torn[j.replica()] {
+			s.assign(&sol, j)
+		}
 	}
 	sol.Errors = s.errors()
 	return sol
+}
+
+// torn are the replicas of which a node has no machine, because its group found no place: none of them can run.
+func (s *solver) torn() map[replica]bool {
+	out := map[replica]bool{}
+	for _, j := range s.jobs {
+		if j.Nodes > 1 && (!j.placed() || j.member != nil && j.member.group.chosen == nil) {
+			out[j.replica()] = true
+		}
+	}
+	return out
 }
 
 func (s *solver) made(g *group) Made {

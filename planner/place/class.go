@@ -16,17 +16,24 @@ import (
 type class struct {
 	id             int
 	need           schema.Requirements
-	fleet          addr.Instance // zero: any
-	whole          bool          // one of several nodes: never on a divided machine
+	bound          bool // to a fleet
+	whole          bool // one of several nodes: never on a divided machine
 	instanceMounts bool
 	mounts         []Mount
 	banned         []string // backends whose shared network has one of the ports in use
 
 	onShape map[*shape]int // host blocks that it takes, 0 if it does not fit
 	onCand  map[*cand]int
-	order   []fit // shapes that it fits, best first
-	start   int   // shapes before it have no room
-	epoch   int   // of the last release that start knows of
+	scopes  map[addr.Instance]*scope // by fleet, zero for all
+}
+
+// scope is the machines that exist on which a class may be.
+type scope struct {
+	order  []fit // shapes that it fits, best first
+	start  int   // shapes before it have no room
+	epoch  int   // of the last release that start knows of
+	stuck  bool  // no room can be made by moving others
+	reason *failure
 }
 
 // fit is a shape of machines that fits a class.
@@ -39,7 +46,7 @@ type fit struct {
 func (j *job) key(mounts []Mount, banned []string) string {
 	var b strings.Builder
 	b.WriteString(j.needKey)
-	b.WriteString("|" + j.Fleet.String() + "|" + strconv.FormatBool(j.Nodes > 1) + strconv.FormatBool(j.InstanceMounts))
+	b.WriteString("|" + strconv.FormatBool(j.bound()) + strconv.FormatBool(j.Nodes > 1) + strconv.FormatBool(j.InstanceMounts))
 	for _, m := range mounts {
 		b.WriteByte(';')
 		for _, v := range m.Alternatives {
@@ -62,8 +69,8 @@ func (s *solver) classOf(j *job) *class {
 	key := j.key(mounts, banned)
 	c := s.classes[key]
 	if c == nil {
-		c = &class{id: len(s.classes), need: j.Need, fleet: j.Fleet, whole: j.Nodes > 1, instanceMounts: j.InstanceMounts,
-			mounts: mounts, banned: banned, onShape: map[*shape]int{}, onCand: map[*cand]int{}, epoch: -1}
+		c = &class{id: len(s.classes), need: j.Need, bound: j.bound(), whole: j.Nodes > 1, instanceMounts: j.InstanceMounts,
+			mounts: mounts, banned: banned, onShape: map[*shape]int{}, onCand: map[*cand]int{}, scopes: map[addr.Instance]*scope{}}
 		s.classes[key] = c
 	}
 	j.class = c
@@ -136,7 +143,7 @@ func (s *solver) check(c *class, o schema.Offer, unknown bool) (int, []offer.Lac
 // nobody need say so twice.
 func (c *class) effective(b offer.Backend) schema.Requirements {
 	need := offer.Query{Need: c.need}.Effective(b)
-	if c.need.Spot == "" && c.fleet != (addr.Instance{}) {
+	if c.need.Spot == "" && c.bound {
 		need.Spot = value.SpotAuto
 	}
 	return need

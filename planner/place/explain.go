@@ -19,32 +19,49 @@ type failure struct {
 	Unplaceable
 	// silent says that the fleet's own error says it all.
 	silent bool
+	reuse  bool
 	key    string
 }
 
-// explain says why jobs found no place. The jobs are one single job, or all nodes of a replica.
+// explain says why jobs found no place. The jobs are one single job, or all nodes of a replica. The reason is found
+// once for all single jobs that ask the same of the same fleet.
 func (s *solver) explain(jobs []*job) *failure {
 	j := jobs[0]
 	c := s.classOf(j)
-	f := &failure{Unplaceable: Unplaceable{Kind: NoRoom, Block: j.Run(), Need: j.Need, Count: len(jobs), One: len(jobs) > 1}}
+	sc := s.scopeOf(c, j.Fleet)
+	var f *failure
+	if sc.reason != nil && len(jobs) == 1 && sc.reason.reuse == (j.Creation == value.Reuse) {
+		known := *sc.reason
+		f = &known
+	} else {
+		f = &failure{Unplaceable: Unplaceable{Kind: NoRoom, Need: j.Need, Count: len(jobs), One: len(jobs) > 1}, reuse: j.Creation == value.Reuse}
+		switch {
+		case j.bound():
+			s.explainBound(f, j, c, len(jobs))
+		case f.reuse:
+			f.Closest = s.closestMachines(c, s.bins)
+			f.Why = append(f.Why, "creation_policy is reuse, so no machine is made for it.")
+			f.NextStep = "Wait until a machine is free, or set creation_policy to reuse-or-create."
+		default:
+			s.explainOwn(f, jobs, c)
+		}
+		if len(jobs) == 1 {
+			sc.reason = f
+			known := *f
+			f = &known
+		}
+	}
+	f.Block = j.Run()
+	f.Addrs = nil
 	for _, x := range jobs {
 		f.Addrs = append(f.Addrs, x.Addr)
 	}
-	f.key = c.text() + strconv.Itoa(len(jobs)) + j.Run().String()
-	switch {
-	case j.bound():
-		s.explainBound(f, j, c, len(jobs))
-	case j.Creation == value.Reuse:
-		f.Closest = s.closestMachines(c, s.bins)
-		f.Why = append(f.Why, "creation_policy is reuse, so no machine is made for it.")
-		f.NextStep = "Wait until a machine is free, or set creation_policy to reuse-or-create."
-	default:
-		s.explainOwn(f, jobs, c)
+	f.key = strconv.Itoa(c.id) + "|" + strconv.Itoa(len(jobs)) + j.Run().String()
+	if len(jobs) > 1 {
+		f.key += "|" + strconv.Itoa(j.Replica)
 	}
 	return f
 }
-
-func (c *class) text() string { return strconv.Itoa(c.id) + "|" }
 
 // explainBound explains why no machine of the job's fleet will do.
 func (s *solver) explainBound(f *failure, j *job, c *class, n int) {
@@ -55,8 +72,8 @@ func (s *solver) explainBound(f *failure, j *job, c *class, n int) {
 	slices.SortFunc(bins, func(a, b *bin) int { return a.index - b.index })
 	f.Closest = s.closestMachines(c, bins)
 	planned, failed, fitting := 0, false, false
-	for _, g := range s.groups {
-		if g.dead || g.fleet != j.Fleet {
+	for _, g := range s.ofFleet[j.Fleet] {
+		if g.dead {
 			continue
 		}
 		planned += len(g.members)
@@ -99,7 +116,7 @@ func (s *solver) explainBound(f *failure, j *job, c *class, n int) {
 	default:
 		f.Why = append(f.Why, "No machine of "+j.Fleet.String()+" is what is needed.")
 		if f.NextStep == "" {
-			f.NextStep = "Change what " + j.Run().String() + " or " + j.Fleet.String() + " asks for."
+			f.NextStep = "Change what the run or " + j.Fleet.String() + " asks for."
 		}
 	}
 }
@@ -129,7 +146,7 @@ func (s *solver) explainOwn(f *failure, jobs []*job, c *class) {
 		return
 	}
 	f.Closest = uniqueNear(s.closestCands(c, ch.cands, mostClosest))
-	f.NextStep = "Let volumes, ports and offers of " + jobs[0].Run().String() + " be in one place."
+	f.NextStep = "Let its volumes be where it can run, or give it another port."
 }
 
 // askNext says what to do when nothing that was offered is near.

@@ -146,6 +146,7 @@ func newState(cands []*cand) *state { return &state{cands: cands, next: map[step
 func (s *solver) addGroup(g *group) *group {
 	g.index = len(s.groups)
 	s.groups = append(s.groups, g)
+	s.ofFleet[g.fleet] = append(s.ofFleet[g.fleet], g)
 	for _, m := range g.members {
 		m.group = g
 		s.taken[m.addr] = true

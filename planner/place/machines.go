@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/offer"
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -31,13 +32,22 @@ type shape struct {
 }
 
 func (sh *shape) place() locality {
-	return locality{sh.fleet, sh.facts.Backend, sh.facts.Region}
+	return locality{fleet: sh.fleet, backend: sh.facts.Backend, region: sh.facts.Region}
+}
+
+// placeIn is place, with the zone if that counts.
+func (sh *shape) placeIn(zones bool) locality {
+	l := sh.place()
+	if zones {
+		l.zone = offer.Zone(sh.facts)
+	}
+	return l
 }
 
 // locality is where the nodes of one run can be together.
 type locality struct {
-	fleet           addr.Instance
-	backend, region string
+	fleet                 addr.Instance
+	backend, region, zone string
 }
 
 func (s *solver) addMachines() {
@@ -163,23 +173,25 @@ func (s *solver) fitOn(c *class, sh *shape) int {
 	return k
 }
 
-// shapesFor lists the shapes that a class fits: the cheapest share first, then the one that wastes least.
-func (s *solver) shapesFor(c *class) []fit {
-	if c.order != nil {
-		return c.order
+// scopeOf lists the shapes of a fleet, or of all, that a class fits: the cheapest share first, then the one that wastes
+// least.
+func (s *solver) scopeOf(c *class, f addr.Instance) *scope {
+	if sc := c.scopes[f]; sc != nil {
+		return sc
 	}
-	c.order = []fit{}
-	scope := s.shapes
-	if c.fleet != (addr.Instance{}) {
-		scope = s.byFleet[c.fleet]
+	shapes := s.shapes
+	if f != (addr.Instance{}) {
+		shapes = s.byFleet[f]
 	}
-	for _, sh := range scope {
+	sc := &scope{}
+	for _, sh := range shapes {
 		if k := s.fitOn(c, sh); k > 0 {
-			c.order = append(c.order, fit{sh, k, slice(sh.facts, k)})
+			sc.order = append(sc.order, fit{sh, k, slice(sh.facts, k)})
 		}
 	}
-	slices.SortStableFunc(c.order, compareFits)
-	return c.order
+	slices.SortStableFunc(sc.order, compareFits)
+	c.scopes[f] = sc
+	return sc
 }
 
 // compareFits orders shares of machines by price, then by what they take away from other jobs.
@@ -190,16 +202,16 @@ func compareFits(a, b fit) int {
 
 // findBin finds the best machine that exists: the cheapest share, of those the fullest machine that has room, of those
 // the first by address.
-func (s *solver) findBin(c *class, except *bin) (*bin, int) {
-	order := s.shapesFor(c)
-	if c.epoch != s.epoch {
-		c.start, c.epoch = 0, s.epoch
+func (s *solver) findBin(c *class, f addr.Instance, except *bin) (*bin, int) {
+	sc := s.scopeOf(c, f)
+	if sc.epoch != s.epoch {
+		sc.start, sc.epoch = 0, s.epoch
 	}
 	var best *bin
 	var found fit
 	left := 0
-	for i := c.start; i < len(order); i++ {
-		f := order[i]
+	for i := sc.start; i < len(sc.order); i++ {
+		f := sc.order[i]
 		if best != nil && compareFits(f, found) > 0 {
 			break
 		}
@@ -211,15 +223,15 @@ func (s *solver) findBin(c *class, except *bin) (*bin, int) {
 			}
 		}
 		if b == nil {
-			if i == c.start && except == nil {
-				c.start++
+			if i == sc.start && except == nil {
+				sc.start++
 			}
 			continue
 		}
 		if best == nil || cmp.Or(cmp.Compare(free-f.k, left), cmp.Compare(b.index, best.index)) < 0 {
 			best, found, left = b, f, free-f.k
 		}
-		if left == 0 && i-c.start > 64 {
+		if left == 0 && i-sc.start > 64 {
 			break // a perfect fit; the rest could win by its address alone
 		}
 	}

@@ -71,7 +71,7 @@ func (s *solver) placeReplica(jobs []*job) bool {
 	}
 	// Some of it on machines that exist, the rest on planned ones of the same fleet in the same region.
 	for _, o := range options {
-		if s.planMembers(o.at.fleet, o.rest, offer.Location{Backend: o.at.backend, Region: o.at.region}) {
+		if s.planMembers(o.at.fleet, o.rest, offer.Location{Backend: o.at.backend, Region: o.at.region, Zone: o.at.zone}) {
 			s.accept(o)
 			return true
 		}
@@ -115,9 +115,10 @@ func (s *solver) options(jobs []*job) []option {
 		scope = s.byFleet[jobs[0].Fleet]
 	}
 	sibling, confined := s.siblings[jobs[0].Run()]
+	zones := shareVolume(jobs)
 	for _, sh := range scope {
-		at := sh.place()
-		if sh.total > 1 || confined && at != sibling {
+		at := sh.placeIn(zones)
+		if sh.total > 1 || confined && sh.place() != sibling {
 			continue
 		}
 		if places[at] == nil {
@@ -136,6 +137,15 @@ func (s *solver) options(jobs []*job) []option {
 	return out
 }
 
+// shareVolume tells whether a volume that may have no zone yet is mounted by the nodes: they must be in one zone then.
+func shareVolume(jobs []*job) bool {
+	return slices.ContainsFunc(jobs, func(j *job) bool {
+		return slices.ContainsFunc(j.Mounts, func(m Mount) bool {
+			return slices.ContainsFunc(m.Alternatives, func(v Volume) bool { return !v.Unknown && v.At.Zone == "" })
+		})
+	})
+}
+
 // try picks a machine of the locality for each node, without taking it: first where it is, then the cheapest.
 func (s *solver) try(at locality, jobs []*job) option {
 	o := option{at: at}
@@ -144,7 +154,7 @@ func (s *solver) try(at locality, jobs []*job) option {
 	for _, j := range jobs {
 		c := s.classOf(j)
 		b := s.byAddr[j.Current]
-		if b != nil && b.shape.place() == at && b.free > 0 && !used[b] && !b.Unreachable && !b.Closed && s.fitOn(c, b.shape) > 0 {
+		if b != nil && b.shape.placeIn(at.zone != "") == at && b.free > 0 && !used[b] && !b.Unreachable && !b.Closed && s.fitOn(c, b.shape) > 0 {
 			used[b] = true
 			o.kept++
 			o.add(j, c, b)
@@ -156,7 +166,7 @@ func (s *solver) try(at locality, jobs []*job) option {
 	slices.SortStableFunc(open, func(a, b *job) int { return compareBool(len(a.Mounts) > 0, len(b.Mounts) > 0) })
 	for _, j := range open {
 		c := s.classOf(j)
-		if b := s.wholeBin(c, at, used); b != nil {
+		if b := s.wholeBin(c, j.Fleet, at, used); b != nil {
 			used[b] = true
 			o.add(j, c, b)
 		} else {
@@ -177,9 +187,9 @@ func (o *option) add(j *job, c *class, b *bin) {
 
 // wholeBin finds the cheapest free undivided machine of the locality. It takes those that are in use out of sight; the
 // caller files them again.
-func (s *solver) wholeBin(c *class, at locality, used map[*bin]bool) *bin {
-	for _, f := range s.shapesFor(c) {
-		if f.shape.place() != at {
+func (s *solver) wholeBin(c *class, fleet addr.Instance, at locality, used map[*bin]bool) *bin {
+	for _, f := range s.scopeOf(c, fleet).order {
+		if f.shape.placeIn(at.zone != "") != at {
 			continue
 		}
 		h := &f.shape.byFree[1]

@@ -15,7 +15,8 @@ const MostCandidates = 5
 type Solution struct {
 	// Groups are all machines to be made, those that placement added included, in the order of their first members.
 	Groups []Made
-	// Jobs says where each job runs. A job that is not in it has an error.
+	// Jobs says where each job runs. A job that is not in it has an error, or a machine that it or another node of its
+	// replica was to be on has.
 	Jobs map[addr.Resource]Assignment
 	// Added are the machines that placement added: of elastic fleets, and of runs that bring their own.
 	Added []addr.Resource

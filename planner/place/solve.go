@@ -58,6 +58,7 @@ type solver struct {
 
 	fleets  map[addr.Instance]*fleet
 	groups  []*group
+	ofFleet map[addr.Instance][]*group
 	members map[addr.Resource]*member
 	pools   map[addr.Instance]*pool
 	anyPool pool
@@ -107,7 +108,7 @@ func Solve(p Problem) Solution {
 func newSolver(p *Problem) *solver {
 	s := &solver{
 		p: p, byAddr: map[addr.Resource]*bin{}, byFleet: map[addr.Instance][]*shape{},
-		fleets: map[addr.Instance]*fleet{}, members: map[addr.Resource]*member{}, pools: map[addr.Instance]*pool{},
+		fleets: map[addr.Instance]*fleet{}, ofFleet: map[addr.Instance][]*group{}, members: map[addr.Resource]*member{}, pools: map[addr.Instance]*pool{},
 		taken: map[addr.Resource]bool{}, lowest: map[addr.Instance]int{},
 		classes: map[string]*class{}, choices: map[string]*choice{}, cands: map[string]*cand{}, loads: map[string]*load{},
 		empty: &load{used: map[*cand]int{}},
@@ -238,7 +239,7 @@ func (s *solver) placeSingles() {
 // others, machines that the fleet may add, and one of its own.
 func (s *solver) placeSingle(j *job) bool {
 	c := s.classOf(j)
-	if b, k := s.findBin(c, nil); b != nil {
+	if b, k := s.findBin(c, j.Fleet, nil); b != nil {
 		s.take(b, j, c, k)
 		return true
 	}
@@ -246,8 +247,12 @@ func (s *solver) placeSingle(j *job) bool {
 		s.put(m, j, c)
 		return true
 	}
-	if s.makeRoom(j, c, maxDepth) {
-		return true
+	// What a job with ports or volumes decides for others cannot be taken back, so it moves nobody.
+	if sc := s.scopeOf(c, j.Fleet); !sc.stuck && len(j.Ports)+len(j.Mounts) == 0 {
+		if s.makeRoom(j, c, maxDepth) {
+			return true
+		}
+		sc.stuck = true
 	}
 	return s.planFor([]*job{j})
 }
@@ -271,23 +276,25 @@ func (s *solver) makeRoom(j *job, c *class, depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	for _, f := range s.shapesFor(c) {
+	order := s.scopeOf(c, j.Fleet).order
+	for _, f := range order {
 		for _, b := range f.shape.bins {
 			if s.budget <= 0 {
 				return false
 			}
 			s.budget--
 			if b.Unreachable || b.Closed || b.free >= f.k {
-				continue // full at the moment for the caller, which moves what is on it
+				continue // it has room, which is left for what is being moved
 			}
 			for _, other := range slices.Clone(b.jobs) {
-				if other.stays || other.Nodes > 1 || len(other.Ports) > 0 || b.free+other.k < f.k {
+				if other.stays || other.Nodes > 1 || len(other.Ports)+len(other.Mounts) > 0 || b.free+other.k < f.k {
 					continue
 				}
+				s.budget -= len(order) // the search for another place
 				oc, ok := other.class, other.k
 				s.release(other)
 				s.take(b, j, c, f.k)
-				if nb, k := s.findBin(oc, b); nb != nil {
+				if nb, k := s.findBin(oc, other.Fleet, b); nb != nil {
 					s.take(nb, other, oc, k)
 					return true
 				}
@@ -313,7 +320,7 @@ func (s *solver) roll() {
 		}
 		old, k := j.bin, j.k
 		c := s.classOf(j)
-		b, n := s.findBin(c, nil)
+		b, n := s.findBin(c, j.Fleet, nil)
 		if b == nil {
 			continue
 		}
