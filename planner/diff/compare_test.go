@@ -85,50 +85,81 @@ func TestCompareJobs(t *testing.T) {
 		unchanged   int
 	}{
 		"the same is nothing": {
-			leaves{"image": s("a"), "commands": texts("x"), `env["A"]`: s("1")}, leaves{"image": s("a"), "commands": texts("x"), `env["A"]`: s("1")},
+			leaves{"image": s("a"), "commands": texts("x"), `env["A"]`: s("1")},
+			leaves{"image": s("a"), "commands": texts("x"), `env["A"]`: s("1")},
 			nil, diff.None, nil, 3,
 		},
 		"an image changes: a new job": {
-			leaves{"image": s("a"), "ide": s("vscode")}, leaves{"image": s("b"), "ide": s("vscode")},
-			nil, diff.Replace, []plan.AttrDiff{forces(change("image", `"a"`, `"b"`))}, 1,
+			leaves{"image": s("a"), "ide": s("vscode")},
+			leaves{"image": s("b"), "ide": s("vscode")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change("image", `"a"`, `"b"`))},
+			1,
 		},
 		"a shift of equal length marks two elements": {
-			leaves{"commands": texts("setup", "train", "upload")}, leaves{"commands": texts("pull", "setup", "train")},
-			nil, diff.Replace, []plan.AttrDiff{forces(change("commands[0]", "", `"pull"`)), forces(change("commands[2]", `"upload"`, ""))}, 0,
+			leaves{"commands": texts("setup", "train", "upload")},
+			leaves{"commands": texts("pull", "setup", "train")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change("commands[0]", "", `"pull"`)), forces(change("commands[2]", `"upload"`, ""))},
+			0,
 		},
 		"one command of three changes": {
-			leaves{"commands": texts("a", "b", "c")}, leaves{"commands": texts("a", "x", "c")},
-			nil, diff.Replace, []plan.AttrDiff{forces(change("commands[1]", `"b"`, `"x"`))}, 0,
+			leaves{"commands": texts("a", "b", "c")},
+			leaves{"commands": texts("a", "x", "c")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change("commands[1]", `"b"`, `"x"`))},
+			0,
 		},
 		"the last command goes": {
-			leaves{"commands": texts("a", "b")}, leaves{"commands": texts("a")},
-			nil, diff.Replace, []plan.AttrDiff{forces(change("commands[1]", `"b"`, ""))}, 0,
+			leaves{"commands": texts("a", "b")},
+			leaves{"commands": texts("a")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change("commands[1]", `"b"`, ""))},
+			0,
 		},
 		"commands appear": {
-			leaves{}, leaves{"commands": texts("a")},
-			nil, diff.Replace, []plan.AttrDiff{forces(change("commands", "", `["a"]`))}, 0,
+			leaves{},
+			leaves{"commands": texts("a")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change("commands", "", `["a"]`))},
+			0,
 		},
 		"no commands and none written differ, because an empty list was meant": {
-			leaves{}, leaves{"commands": texts()},
-			nil, diff.Replace, []plan.AttrDiff{forces(change("commands", "", `[]`))}, 0,
+			leaves{},
+			leaves{"commands": texts()},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change("commands", "", `[]`))},
+			0,
 		},
 		"an element that becomes unknown": {
-			leaves{"commands": texts("a", "b")}, leaves{"commands": cty.ListVal([]cty.Value{s("a"), cty.UnknownVal(cty.String)})},
-			nil, diff.Replace, []plan.AttrDiff{unknown(forces(change("commands[1]", `"b"`, "")))}, 0,
+			leaves{"commands": texts("a", "b")},
+			leaves{"commands": cty.ListVal([]cty.Value{s("a"), cty.UnknownVal(cty.String)})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{unknown(forces(change("commands[1]", `"b"`, "")))},
+			0,
 		},
 		"an unknown image follows the rule of images": {
-			leaves{"image": s("a")}, leaves{"image": cty.UnknownVal(cty.String)},
-			nil, diff.Replace, []plan.AttrDiff{unknown(forces(change("image", `"a"`, "")))}, 0,
+			leaves{"image": s("a")},
+			leaves{"image": cty.UnknownVal(cty.String)},
+			nil, diff.Replace,
+			[]plan.AttrDiff{unknown(forces(change("image", `"a"`, "")))},
+			0,
 		},
 		"variables by key, in the order of keys": {
-			leaves{"env": env("A", "1", "B", "2", "C", "3")}, leaves{"env": env("D", "4", "B", "3", "A", "1")},
-			nil, diff.Replace, []plan.AttrDiff{
+			leaves{"env": env("A", "1", "B", "2", "C", "3")},
+			leaves{"env": env("D", "4", "B", "3", "A", "1")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{
 				forces(change(`env["B"]`, `"2"`, `"3"`)), forces(change(`env["C"]`, `"3"`, "")), forces(change(`env["D"]`, "", `"4"`)),
-			}, 0,
+			},
+			0,
 		},
 		"an empty variable is not a missing one": {
-			leaves{"env": env("A", "")}, leaves{"env": env()},
-			nil, diff.Replace, []plan.AttrDiff{forces(change(`env["A"]`, `""`, ""))}, 0,
+			leaves{"env": env("A", "")},
+			leaves{"env": env()},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change(`env["A"]`, `""`, ""))},
+			0,
 		},
 		"no variables and an empty map are the same": {leaves{}, leaves{"env": env()}, nil, diff.None, nil, 1},
 		"false, zero and nothing are the same": {
@@ -138,8 +169,11 @@ func TestCompareJobs(t *testing.T) {
 			leaves{"model.name": s("m"), "model.format": s("openai"), "model.prefix": s("/v1")}, leaves{"model.name": s("m")}, nil, diff.None, nil, 3,
 		},
 		"a default and something else differ": {
-			leaves{"model.name": s("m")}, leaves{"model.name": s("m"), "model.format": s("tgi")},
-			nil, diff.Update, []plan.AttrDiff{change("model.format", "", `"tgi"`)}, 1,
+			leaves{"model.name": s("m")},
+			leaves{"model.name": s("m"), "model.format": s("tgi")},
+			nil, diff.Update,
+			[]plan.AttrDiff{change("model.format", "", `"tgi"`)},
+			1,
 		},
 		"a spelling is no difference": {
 			leaves{"resources.memory": s("16gb.."), "max_duration": s("60m")}, leaves{"resources.memory": s("16GB.."), "max_duration": s("1h")}, nil, diff.None, nil, 2,
@@ -147,43 +181,67 @@ func TestCompareJobs(t *testing.T) {
 		"one field of a mount is one difference, wherever the mount stands": {
 			leaves{"volumes": cty.ListVal([]cty.Value{mount("a", "/a"), mount("b", "/b")})},
 			leaves{"volumes": cty.ListVal([]cty.Value{mount("c", "/c"), mount("a", "/a"), mount("x", "/b")})},
-			nil, diff.Replace, []plan.AttrDiff{
+			nil, diff.Replace,
+			[]plan.AttrDiff{
 				forces(change("volumes[0]", "", `{"optional":false,"path":"/c","volume":["c"]}`)), forces(change("volumes[2].volume[0]", `"b"`, `"x"`)),
-			}, 0,
+			},
+			0,
 		},
 		"a secret that changed": {
-			leaves{"env": cty.MapVal(leaves{"T": hide(s("old")), "A": s("1")})}, leaves{"env": cty.MapVal(leaves{"T": hide(s("new")), "A": s("1")})},
-			nil, diff.Replace, []plan.AttrDiff{secret(forces(change(`env["T"]`, "null", "null")))}, 0,
+			leaves{"env": cty.MapVal(leaves{"T": hide(s("old")), "A": s("1")})},
+			leaves{"env": cty.MapVal(leaves{"T": hide(s("new")), "A": s("1")})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{secret(forces(change(`env["T"]`, "null", "null")))},
+			0,
 		},
 		"a secret that did not change": {
 			leaves{"env": cty.MapVal(leaves{"T": hide(s("old"))})}, leaves{"env": cty.MapVal(leaves{"T": hide(s("old"))})}, nil, diff.None, nil, 1,
 		},
 		"what becomes a secret shows neither side": {
-			leaves{"env": env("T", "same")}, leaves{"env": cty.MapVal(leaves{"T": hide(s("same"))})},
-			nil, diff.Replace, []plan.AttrDiff{secret(forces(change(`env["T"]`, "null", "null")))}, 0,
+			leaves{"env": env("T", "same")},
+			leaves{"env": cty.MapVal(leaves{"T": hide(s("same"))})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{secret(forces(change(`env["T"]`, "null", "null")))},
+			0,
 		},
 		"a secret that is known later": {
-			leaves{"env": env("T", "x")}, leaves{"env": cty.MapVal(leaves{"T": hide(cty.UnknownVal(cty.String))})},
-			nil, diff.Replace, []plan.AttrDiff{unknown(secret(forces(change(`env["T"]`, "null", ""))))}, 0,
+			leaves{"env": env("T", "x")},
+			leaves{"env": cty.MapVal(leaves{"T": hide(cty.UnknownVal(cty.String))})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{unknown(secret(forces(change(`env["T"]`, "null", ""))))},
+			0,
 		},
 		"a secret appears": {
-			leaves{}, leaves{"env": cty.MapVal(leaves{"T": hide(s("x"))})},
-			nil, diff.Replace, []plan.AttrDiff{secret(forces(change(`env["T"]`, "", "null")))}, 0,
+			leaves{},
+			leaves{"env": cty.MapVal(leaves{"T": hide(s("x"))})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{secret(forces(change(`env["T"]`, "", "null")))},
+			0,
 		},
 		"an attribute that the schema calls sensitive": {
-			leaves{"tokens": texts("a", "b")}, leaves{"tokens": texts("a", "c")},
-			nil, diff.Update, []plan.AttrDiff{secret(change("tokens[1]", "null", "null"))}, 0,
+			leaves{"tokens": texts("a", "b")},
+			leaves{"tokens": texts("a", "c")},
+			nil, diff.Update,
+			[]plan.AttrDiff{secret(change("tokens[1]", "null", "null"))},
+			0,
 		},
 		"a password in a nested object": {
-			leaves{"registry_auth.username": s("u"), "registry_auth.password": s("x")}, leaves{"registry_auth.username": s("u"), "registry_auth.password": s("y")},
-			nil, diff.Replace, []plan.AttrDiff{secret(forces(change("registry_auth.password", "null", "null")))}, 1,
+			leaves{"registry_auth.username": s("u"), "registry_auth.password": s("x")},
+			leaves{"registry_auth.username": s("u"), "registry_auth.password": s("y")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{secret(forces(change("registry_auth.password", "null", "null")))},
+			1,
 		},
 		"what nobody writes does not differ": {
 			leaves{"status": s("running"), "instance": s("fleet.a.instance[0]"), "id": s("j1")}, leaves{"status": s("done"), "id": cty.UnknownVal(cty.String)}, nil, diff.None, nil, 0,
 		},
 		"an ignored attribute keeps what is": {
-			leaves{"image": s("a"), "env": env("A", "1", "B", "1")}, leaves{"image": s("b"), "env": env("A", "2", "B", "2")},
-			[]string{"image", `env["A"]`}, diff.Replace, []plan.AttrDiff{forces(change(`env["B"]`, `"1"`, `"2"`))}, 1,
+			leaves{"image": s("a"), "env": env("A", "1", "B", "1")},
+			leaves{"image": s("b"), "env": env("A", "2", "B", "2")},
+			[]string{"image", `env["A"]`},
+			diff.Replace,
+			[]plan.AttrDiff{forces(change(`env["B"]`, `"1"`, `"2"`))},
+			1,
 		},
 		"everything ignored": {
 			leaves{"image": s("a"), `env["A"]`: s("1")}, leaves{"image": cty.UnknownVal(cty.String)}, []string{diff.IgnoreAll}, diff.None, nil, 2,
@@ -228,6 +286,14 @@ func TestSettleAnswersWhatIsOpen(t *testing.T) {
 
 	tainted := diff.Result{Action: diff.None}.Settle(map[string]string{"id": "tainted"})
 	require.Equal(t, diff.Replace, tainted.Action, "a reason beside the differences forces as well")
+}
+
+func TestObjectThatAppearsFollowsItsOwnRuleToo(t *testing.T) {
+	port := leaves{"host.port": cty.NumberIntVal(22)}
+	r := diff.Compare(schema.Of[schema.Instance](), object[schema.Instance](t, nil), object[schema.Instance](t, port), diff.Options{})
+	require.Equal(t, diff.Provider, r.Action, "a host at all is more than its port")
+	r = diff.Compare(schema.Of[schema.Instance](), object[schema.Instance](t, port), object[schema.Instance](t, leaves{"host.port": cty.NumberIntVal(23)}), diff.Options{})
+	require.Equal(t, diff.Update, r.Action)
 }
 
 func TestWhatWasDecidedIsKept(t *testing.T) {

@@ -280,6 +280,29 @@ func TestAlign(t *testing.T) {
 	})
 }
 
+func TestAlignPairsAsManyAsCanBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, new string
+		pairs    int
+	}{
+		"repeated elements": {"abab", "baba", 3},
+		"nothing in common": {"ab", "cd", 0},
+		"a shift":           {"abc", "zab", 2},
+		"one in the middle": {"aabaa", "aacaa", 4},
+		"crossing":          {"abcdef", "defabc", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pairs := 0
+			for _, p := range diff.Align(strings.Split(c.old, ""), strings.Split(c.new, "")) {
+				if p.Old >= 0 && p.New >= 0 {
+					pairs++
+				}
+			}
+			require.Equal(t, c.pairs, pairs)
+		})
+	}
+}
+
 func TestAlignLongSequences(t *testing.T) {
 	var old, new []string
 	for i := range 20_000 {

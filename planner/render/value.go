@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dstackai/dstack-planner/planner/plan"
@@ -169,3 +171,5 @@ func arrow(before, after string, room int) []string {
 func isText(raw json.RawMessage) bool {
 	return len(raw) > 0 && raw[0] != '[' && raw[0] != '{'
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

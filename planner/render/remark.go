@@ -1,0 +1,130 @@
+package render
+
+import (
+	"strings"
+
+	"github.com/dstackai/dstack-planner/planner/plan"
+)
+
+// remark is a line or two below the changes, with its word in front.
+type remark struct{ word, text string }
+
+// remarks are what is no change: what was not checked, drift, ended runs, outputs, policies and warnings.
+func (v *changeView) remarks() []remark {
+	var out []remark
+	for _, n := range v.p.Deferred {
+		if n.Address == "" {
+			out = append(out, remark{"Deferred", clean(n.Text)})
+		}
+	}
+	for _, n := range foldNotes(v.p.NotChecked) {
+		out = append(out, remark{"Not checked", n})
+	}
+	for _, d := range v.p.Drift {
+		out = append(out, remark{"Drift", driftText(d, v.o.width()-remarkWidth)})
+	}
+	for _, n := range foldNotes(v.p.Notes) {
+		out = append(out, remark{"Note", n})
+	}
+	for _, name := range sortedKeys(v.p.Outputs) {
+		if text := outputText(name, v.p.Outputs[name], v.o.width()-remarkWidth); text != "" {
+			out = append(out, remark{"Outputs", text})
+		}
+	}
+	for _, p := range v.p.Policies {
+		text := clean(p.Name) + " " + clean(p.Result)
+		if p.Message != "" {
+			text += ": " + clean(p.Message)
+		}
+		out = append(out, remark{"Policies", text})
+	}
+	return out
+}
+
+// remarkWidth is the room for the word in front of a remark.
+const remarkWidth = 14
+
+func section(out *strings.Builder, o Options, list []remark) {
+	if len(list) > 0 {
+		out.WriteByte('\n')
+	}
+	last := ""
+	for _, r := range list {
+		word := r.word
+		if word == last {
+			word = ""
+		}
+		last = r.word
+		prefix := pad(word, remarkWidth)
+		for i, line := range strings.Split(r.text, "\n") {
+			if i > 0 {
+				prefix = strings.Repeat(" ", remarkWidth)
+			}
+			indent(out, prefix, line, o.width())
+		}
+	}
+}
+
+// foldNotes writes notes, those with the same text on one line with all their addresses.
+func foldNotes(notes []plan.Note) []string {
+	var order []string
+	byText := map[string][]string{}
+	for _, n := range notes {
+		if _, ok := byText[n.Text]; !ok {
+			order = append(order, n.Text)
+			byText[n.Text] = nil
+		}
+		if n.Address != "" {
+			byText[n.Text] = append(byText[n.Text], n.Address)
+		}
+	}
+	var out []string
+	for _, text := range order {
+		if list := byText[text]; len(list) > 0 {
+			out = append(out, addresses(list)+": "+clean(text))
+		} else {
+			out = append(out, clean(text))
+		}
+	}
+	return out
+}
+
+func driftText(d *plan.Drift, room int) string {
+	var parts []string
+	if d.Gone {
+		parts = append(parts, "it is gone")
+	}
+	for _, a := range d.Diff {
+		lines := diffLines(a, true, room)
+		if _, several := textDiff(a.Before, a.After); several && !a.Sensitive && !a.Unknown {
+			lines = []string{"its text differs"}
+		}
+		parts = append(parts, label(a.Path)+" "+strings.Join(lines, " "))
+	}
+	text := clean(d.Address) + ": " + strings.Join(parts, ", ")
+	switch d.Class {
+	case "conflict":
+		text += "; the plan sets it back"
+	case "feeds":
+		text += "; what changes depends on it"
+	case "informational":
+		text += "; nothing depends on it"
+	}
+	return text
+}
+
+func outputText(name string, out *plan.Output, room int) string {
+	if out.Action == plan.NoOp || out.Action == "" {
+		return ""
+	}
+	d := plan.AttrDiff{Path: name, Before: out.Before, After: out.After, Unknown: out.Unknown, Sensitive: out.Sensitive}
+	symbol := map[plan.Action]string{plan.Create: "+", plan.Delete: "-"}[out.Action]
+	if symbol == "" {
+		symbol = "~"
+	}
+	lines := diffLines(d, false, room-len(name)-5)
+	if _, several := textDiff(out.Before, out.After); several && !out.Sensitive && !out.Unknown {
+		return symbol + " " + clean(name) + "\n" + strings.Join(lines, "\n")
+	}
+	return symbol + " " + clean(name) + "  " + strings.Join(lines, " ")
+}

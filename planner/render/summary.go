@@ -1,0 +1,135 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/plan"
+)
+
+func noChanges(p *plan.Plan, o Options) string {
+	checked := "checked " + Ago(p.CreatedAt, o.Now)
+	if p.Destroy {
+		return "Nothing to destroy. No resource is recorded."
+	}
+	not := len(p.NotChecked)
+	switch {
+	case p.Unchanged == 0 && not == 0:
+		return "No changes. The configuration declares no resources, and none is recorded."
+	case not > 0:
+		return fmt.Sprintf("No changes. %s of %s match the configuration (%s); %d could not be checked.", grouped(max(0, p.Unchanged-not)), Count(p.Unchanged, "resource"), checked, not)
+	case p.Unchanged == 1:
+		return fmt.Sprintf("No changes. 1 resource matches the configuration (%s).", checked)
+	}
+	return fmt.Sprintf("No changes. %s match the configuration (%s).", Count(p.Unchanged, "resource"), checked)
+}
+
+// summary is the plan's own, or counted where it has none, so that a change is never unsaid.
+func summary(p *plan.Plan) plan.Summary {
+	if p.Summary != (plan.Summary{}) {
+		return p.Summary
+	}
+	var s plan.Summary
+	for _, c := range p.Changes {
+		n := map[shown]*int{
+			showCreate: &s.Create, showUpdate: &s.Update, showRecord: &s.Update, showReplace: &s.Replace, showReplaceNewFirst: &s.Replace,
+			showDestroy: &s.Destroy, showForget: &s.Forget, showMove: &s.Move, showInFlight: &s.Adopt,
+		}[shownOf(c)]
+		switch {
+		case n == nil:
+		case c.Kind == addr.KindSupport:
+			s.Support++
+		default:
+			*n++
+		}
+	}
+	return s
+}
+
+// counts are the words of headline and tally.
+func counts(p *plan.Plan) []string {
+	s := summary(p)
+	var out []string
+	for _, c := range []struct {
+		n    int
+		word string
+	}{
+		{s.Create, "create"},
+		{s.Update, "update"},
+		{s.Replace, "replace"},
+		{s.Destroy, "destroy"},
+		{s.Adopt, "adopt"},
+		{s.Move, "move"},
+		{s.Import, "import"},
+		{s.Forget, "forget"},
+	} {
+		if c.n > 0 {
+			out = append(out, grouped(c.n)+" "+c.word)
+		}
+	}
+	return out
+}
+
+func headline(p *plan.Plan) string {
+	parts := counts(p)
+	if len(parts) == 0 {
+		switch {
+		case summary(p).Support > 0:
+			parts = append(parts, Count(summary(p).Support, "support object"))
+		case len(p.Deferred) == 0:
+			parts = append(parts, "only outputs change")
+		}
+	}
+	if n := len(p.Deferred); n > 0 {
+		parts = append(parts, grouped(n)+" deferred")
+	}
+	if n := len(p.NotChecked); n > 0 {
+		parts = append(parts, grouped(n)+" not checked")
+	}
+	word := "Plan: "
+	switch {
+	case p.Destroy:
+		word = "Destroy plan: "
+	case p.Partial:
+		word = "Partial plan: "
+	}
+	return word + strings.Join(parts, ", ")
+}
+
+func tally(p *plan.Plan) string {
+	parts := counts(p)
+	if summary(p).Support > 0 {
+		parts = append(parts, Count(summary(p).Support, "support object"))
+	}
+	if n := len(p.Deferred); n > 0 {
+		parts = append(parts, grouped(n)+" deferred")
+	}
+	if p.Unchanged > 0 {
+		parts = append(parts, grouped(p.Unchanged)+" unchanged")
+	}
+	if len(counts(p)) == 0 && summary(p).Support == 0 && len(p.Deferred) == 0 {
+		return "Only outputs change. Nothing was changed."
+	}
+	return strings.Join(parts, ", ") + ". Nothing was changed."
+}
+
+func next(p *plan.Plan, o Options) string {
+	switch {
+	case o.Saved != "":
+		return "To apply exactly this plan:\n  dstack apply " + shellWord(o.Saved) + "\n"
+	case p.Destroy:
+		return "To do this:\n  dstack destroy\n"
+	}
+	return "To do this:\n  dstack apply\n"
+}
+
+// shellWord quotes a file's name where a shell would take it apart.
+func shellWord(s string) string {
+	for _, r := range s {
+		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:,@%", r) {
+			return "'" + strings.ReplaceAll(clean(s), "'", `'\''`) + "'"
+		}
+	}
+	return s
+}
