@@ -160,8 +160,9 @@ func BenchmarkPlan(b *testing.B) {
 					text := s.text(n, m.size)
 					b.ReportAllocs()
 					for b.Loop() {
-						p := at.plan(b, text, m.destroy)
-						require.Equal(b, m.want(n), p.Summary)
+						got := at.plan(b, text, m.destroy).Summary
+						got.Support = 0
+						require.Equal(b, m.want(n), got)
 					}
 				})
 			}
