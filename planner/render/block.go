@@ -205,7 +205,7 @@ func fold(blocks []*block) []*block {
 	for i := 0; i < len(blocks); {
 		first := blocks[i]
 		end := i + 1
-		for end < len(blocks) && alike(first, blocks[end]) {
+		for end < len(blocks) && alike(first, blocks[i+1], blocks[end]) {
 			end++
 		}
 		if end-i > 1 {
@@ -218,8 +218,10 @@ func fold(blocks []*block) []*block {
 	return out
 }
 
-func alike(a, b *block) bool {
-	if a.base != b.base || a.action != b.action || a.title != b.title || a.keys[0] == "" || b.keys[0] == "" || len(a.fields) != len(b.fields) {
+// alike tells whether b looks as a does. second is the neighbour of a: what is the same in both is the same in all, and
+// what is not runs along with the key in all. So that three jobs on instances 0, 1 and 0 are not said to be on 0 to 2.
+func alike(a, second, b *block) bool {
+	if a.base != b.base || a.action != b.action || a.title != b.title || a.risk != b.risk || a.keys[0] == "" || b.keys[0] == "" || len(a.fields) != len(b.fields) {
 		return false
 	}
 	for i, f := range a.fields {
@@ -228,16 +230,17 @@ func alike(a, b *block) bool {
 			return false
 		}
 		for j, l := range f.lines {
-			if l != g.lines[j] && (!f.address || unkeyed(l, a.keys[0]) != unkeyed(g.lines[j], b.keys[0])) {
+			want := l
+			if f.address && l != second.fields[i].lines[j] {
+				want = strings.ReplaceAll(l, "["+a.keys[0]+"]", "["+b.keys[0]+"]")
+			}
+			if g.lines[j] != want {
 				return false
 			}
 		}
 	}
 	return true
 }
-
-// unkeyed is a text without the numbers that run along with a key.
-func unkeyed(text, key string) string { return strings.ReplaceAll(text, "["+key+"]", "[*]") }
 
 func merge(blocks []*block) *block {
 	first := blocks[0]
@@ -247,17 +250,19 @@ func merge(blocks []*block) *block {
 		out.keys[i] = b.keys[0]
 	}
 	out.fields = slices.Clone(first.fields)
-	last := blocks[len(blocks)-1]
 	for i, f := range first.fields {
 		if f.each {
 			out.fields[i].lines = slices.Clone(f.lines)
 			out.fields[i].lines[0] += " each"
 		}
-		if !f.address || slices.Equal(f.lines, last.fields[i].lines) {
+		if !f.address || slices.Equal(f.lines, blocks[1].fields[i].lines) {
 			continue
 		}
 		lines := slices.Clone(f.lines)
 		for j := range lines {
+			if lines[j] == blocks[1].fields[i].lines[j] {
+				continue
+			}
 			lines[j] = strings.ReplaceAll(lines[j], "["+first.keys[0]+"]", keyList(out.keys))
 		}
 		out.fields[i].lines = lines

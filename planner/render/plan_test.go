@@ -272,6 +272,35 @@ func TestEqualNeighboursAreOne(t *testing.T) {
 	golden.Assert(t, "testdata/plan/neighbours.golden", Text(p, Options{}))
 }
 
+// TestFoldedBlocksSayNothingFalse has jobs whose instances do not run along with their numbers.
+func TestFoldedBlocksSayNothingFalse(t *testing.T) {
+	for name, c := range map[string]struct {
+		on   []int
+		want []string
+	}{
+		"side by side":         {[]int{0, 1, 2}, []string{"task.a.job[0-2] (3) will", "fleet.f.instance[0-2], whole"}},
+		"all on one":           {[]int{0, 0, 0}, []string{"task.a.job[0-2] (3) will", "fleet.f.instance[0], whole"}},
+		"all on another":       {[]int{7, 7, 7}, []string{"task.a.job[0-2] (3) will", "fleet.f.instance[7], whole"}},
+		"back to the first":    {[]int{0, 1, 0}, []string{"task.a.job[0], job[1] will", "fleet.f.instance[0], [1], whole", "task.a.job[2] will", "fleet.f.instance[0], whole"}},
+		"two on one, one gone": {[]int{0, 0, 2}, []string{"task.a.job[0], job[1] will", "fleet.f.instance[0], whole", "task.a.job[2] will", "fleet.f.instance[2], whole"}},
+		"crossed":              {[]int{1, 0}, []string{"task.a.job[0] will", "fleet.f.instance[1], whole", "task.a.job[1] will", "fleet.f.instance[0], whole"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &plan.Plan{}
+			for i, n := range c.on {
+				p.Changes = append(p.Changes, &plan.Change{Address: fmt.Sprintf("task.a.job[%d]", i), Kind: "job", Action: plan.Create, Placement: &plan.Placement{Instance: fmt.Sprintf("fleet.f.instance[%d]", n), Blocks: 1, Of: 1}})
+			}
+			text := Text(p, Options{})
+			for _, want := range c.want {
+				at := strings.Index(text, want)
+				require.GreaterOrEqual(t, at, 0, "%q is missing in\n%s", want, text)
+				text = text[at+len(want):]
+			}
+			require.NotContains(t, text, "will be", "nothing is left")
+		})
+	}
+}
+
 // TestEveryActionOfEveryKind shows each kind in each action, one below the other.
 func TestEveryActionOfEveryKind(t *testing.T) {
 	p := &plan.Plan{CreatedAt: noon}
