@@ -15,6 +15,7 @@ import (
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/desired"
 	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/planner/offer"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -252,6 +253,9 @@ func (w *walk) groupsOf(p *plan.Plan) error {
 		for _, a := range m.Members {
 			if c := byAddress[a.String()]; c != nil {
 				c.Candidates = g.Candidates
+				if m.Fixed && len(g.Candidates) == 1 {
+					c.NoOther = "what it belongs to is in " + offer.Location{Backend: g.Candidates[0].Offer.Backend, Region: g.Candidates[0].Offer.Region, Zone: g.Candidates[0].Zone}.String()
+				}
 			}
 		}
 	}

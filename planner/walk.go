@@ -47,6 +47,8 @@ type walk struct {
 	ended    map[addr.Resource]bool // jobs that ended and stay as they are
 	diags    diag.List
 
+	number       int                      // of the walk
+	all          []*config.Decoded        // everything that was decoded in this walk
 	known        map[addr.Block]bool      // blocks of which anything is recorded
 	stopped      map[addr.Resource]string // jobs that the first walk found unable to stay, with why
 	alternatives map[altKey]*alternative
@@ -76,8 +78,13 @@ func (w *walk) Value(b addr.Block) (cty.Value, bool) {
 	return v, ok
 }
 
+// Walk is the number of the walk: within one, a block's value does not change.
+func (w *walk) Walk() int { return w.number }
+
 // run walks over all blocks once.
 func (w *walk) run(ctx context.Context) error {
+	w.number++
+	w.all = nil
 	w.values = map[addr.Block]cty.Value{}
 	w.items = map[addr.Resource]*item{}
 	w.fleets, w.runs, w.selves = map[addr.Block][]*fleetItem{}, map[addr.Block][]*runItem{}, map[addr.Block][]*item{}
@@ -103,6 +110,7 @@ func (w *walk) run(ctx context.Context) error {
 			w.publish(b)
 		}
 	}
+	w.diags = append(w.diags, config.CheckNames(w.all)...)
 	return nil
 }
 
@@ -120,6 +128,7 @@ func (w *walk) block(b *config.Block) []*item {
 		return nil
 	}
 	var made []*item
+	w.all = append(w.all, decoded.instances...)
 	for _, d := range decoded.instances {
 		made = append(made, w.expand(d)...)
 	}
