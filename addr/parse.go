@@ -56,6 +56,14 @@ func MustParse(s string) Resource {
 }
 
 func parse(s string) (Resource, error) {
+	if steps, ok := plainSteps(s); ok {
+		return fromSteps(s, steps)
+	}
+	return parseHCL(s)
+}
+
+// parseHCL reads an address as HCL reads a traversal, which says what an address may look like.
+func parseHCL(s string) (Resource, error) {
 	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		return Resource{}, &ParseError{s, diags[0].Detail}
