@@ -28,15 +28,20 @@ var ErrNotRunning = errors.New("not running")
 type Dialer func(ctx context.Context) (net.Conn, error)
 
 // Client talks to the agent of one instance. It is safe for concurrent use.
-type Client struct{ peer }
+type Client struct {
+	peer
+	dir string
+}
 
 // New returns a client of the agent that serves the folder dir on this machine.
 func New(dir string) *Client {
-	return NewWithDialer("agent in "+dir, func(ctx context.Context) (net.Conn, error) { return sock.Dial(ctx, dir, api.AgentSocket) })
+	c := NewWithDialer("agent in "+dir, func(ctx context.Context) (net.Conn, error) { return sock.Dial(ctx, dir, api.AgentSocket) })
+	c.dir = dir
+	return c
 }
 
 // NewWithDialer returns a client of an agent that is reached in some other way. Errors call it name.
-func NewWithDialer(name string, dial Dialer) *Client { return &Client{newPeer(name, dial)} }
+func NewWithDialer(name string, dial Dialer) *Client { return &Client{peer: newPeer(name, dial)} }
 
 // Info returns what the agent says of itself and its machine.
 func (c *Client) Info(ctx context.Context) (info api.Info, err error) {
@@ -149,13 +154,16 @@ func (c *Client) Shutdown(ctx context.Context, force bool) error {
 func jobPath(id string) string { return "/v1/jobs/" + url.PathEscape(id) }
 
 // Gateway talks to a local gateway. It is safe for concurrent use.
-type Gateway struct{ peer }
+type Gateway struct {
+	peer
+	dir string
+}
 
 // NewGateway returns a client of the gateway that serves the folder dir on this machine.
 func NewGateway(dir string) *Gateway {
 	return &Gateway{newPeer("gateway in "+dir, func(ctx context.Context) (net.Conn, error) {
 		return sock.Dial(ctx, dir, api.GatewaySocket)
-	})}
+	}), dir}
 }
 
 // Info returns what the gateway says of itself.

@@ -1,0 +1,396 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/client"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/providers/host"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/schema/value"
+)
+
+type instances struct{ *backend }
+
+// Plan promises the addresses, and says that the shares of a machine are set when its agent starts.
+func (r instances) Plan(ctx context.Context, changes []providers.Change) ([]providers.Planned, error) {
+	return answer(changes, r.plan, schema.Decode[schema.Instance]), ctx.Err()
+}
+
+func (r instances) plan(c providers.Change, want schema.Instance, p *providers.Planned) {
+	if p.Err = r.check(want); p.Err != nil {
+		return
+	}
+	promise(p, map[string]cty.Value{
+		"hostname": cty.StringVal(loopback), "internal_ip": cty.StringVal(loopback), "ssh_port": cty.NumberIntVal(0), "ssh_user": cty.NullVal(cty.String),
+	})
+	if c.Prior == nil || !isKnown(c.Want, "blocks") {
+		return
+	}
+	prior, err := schema.Decode[schema.Instance](c.Prior.Value)
+	if err == nil && !prior.Blocks.Equal(want.Blocks) && shares(prior, want.Blocks) != max(1, prior.TotalBlocks) {
+		p.Replace = append(p.Replace, providers.ReplaceReason{Path: "blocks", Why: "the shares of a machine are set when its agent starts"})
+	}
+}
+
+// shares is into how many shares a machine is divided by what is written.
+func shares(m schema.Instance, blocks value.Blocks) int {
+	switch {
+	case blocks.IsZero():
+		return 1
+	case !blocks.Auto():
+		return blocks.Count()
+	case len(m.GPUs) > 0:
+		return max(1, min(m.CPUs, len(m.GPUs)))
+	}
+	return max(1, m.CPUs)
+}
+
+func (r instances) check(v schema.Instance) *providers.Error {
+	if err := r.checkPlace(v.Region, v.Zone); err != nil {
+		return err
+	}
+	switch {
+	case v.Host != nil:
+		return providers.Errorf(providers.Invalid, "an instance of backend %s is this machine, so it has no host to be reached at", r.name)
+	case v.Runtime == host.RuntimeDocker:
+		return providers.Errorf(providers.Invalid, `runtime = "docker" needs Docker, and there is no Docker runtime in this version; leave runtime out`)
+	case v.InstanceType != "" && v.InstanceType != Region:
+		return providers.Errorf(providers.Invalid, "there is no instance type %s on backend %s; this machine has one, %s", v.InstanceType, r.name, Region)
+	case v.Spot:
+		return providers.Errorf(providers.Invalid, "backend %s has no spot instances; this machine is yours", r.name)
+	}
+	if n := v.TotalBlocks; n < 0 || n > 1 && (v.CPUs%n != 0 || len(v.GPUs)%n != 0) {
+		return providers.Errorf(providers.Invalid, "this machine cannot be divided into %d: it has %d CPUs and %d GPUs", n, v.CPUs, len(v.GPUs))
+	}
+	return nil
+}
+
+// Create starts an agent and returns when it answers.
+func (r instances) Create(ctx context.Context, op providers.Op[schema.Instance], report providers.Report[schema.Instance]) (providers.Object[schema.Instance], error) {
+	var none providers.Object[schema.Instance]
+	if err := begin(ctx, op); err != nil {
+		return none, err
+	}
+	if err := r.check(op.Planned); err != nil {
+		return none, err
+	}
+	if err := r.checkAgent(); err != nil {
+		return none, err
+	}
+	id := idOf(op.Key)
+	v := finishInstance(id, op.Planned)
+	h, t, err := r.instances.make(ctx, op, kept(v), false)
+	if err != nil {
+		return none, failed(err)
+	}
+	defer h.release()
+	made := object(id, v, private{}, true)
+	if err := told(report, "starting the agent", &made); err != nil {
+		return made, err
+	}
+	c, err := r.startAgent(ctx, id, v.TotalBlocks)
+	if err != nil {
+		return made, err
+	}
+	defer c.Close()
+	info, err := c.Info(ctx)
+	if err != nil {
+		return made, host.Error(err)
+	}
+	showInstance(&v, info)
+	if !t.Ready {
+		t.Ready = true
+		if err := r.instances.write(t, kept(v)); err != nil {
+			return made, failed(err)
+		}
+	}
+	return object(id, v, private{}, false), nil
+}
+
+// kept is what may be written down of an instance.
+func kept(v schema.Instance) schema.Instance {
+	v.Env = nil
+	return v
+}
+
+// finishInstance fills in what the provider says.
+func finishInstance(id string, v schema.Instance) schema.Instance {
+	v.ID, v.Hostname, v.InternalIP, v.SSHPort, v.SSHUser = id, loopback, loopback, 0, ""
+	v.TotalBlocks = max(1, v.TotalBlocks)
+	return v
+}
+
+// showInstance fills in what the agent says.
+func showInstance(v *schema.Instance, info api.Info) {
+	v.AgentVersion, v.Status = info.AgentVersion, "idle"
+	if info.ActiveJobs > 0 {
+		v.Status = "busy"
+	}
+	v.CPUs, v.MemoryMiB, v.TotalBlocks = info.CPUs, info.MemoryBytes>>20, max(1, info.Blocks)
+	if now := gpus(info.Facts); !slices.Equal(v.GPUs, now) {
+		v.GPUs = now
+	}
+}
+
+// checkAgent says whether there is a program to start.
+func (b *backend) checkAgent() *providers.Error {
+	if b.agent == "" {
+		return providers.Errorf(providers.Invalid, "the program dstack-agent was not found; it belongs beside dstack")
+	}
+	if info, err := os.Stat(b.agent); err != nil || info.IsDir() {
+		return providers.Errorf(providers.Invalid, "there is no program %s; dstack-agent belongs beside dstack", b.agent)
+	}
+	return nil
+}
+
+// startAgent starts the agent of an instance if it does not run, and returns when it answers. The folder is held.
+func (b *backend) startAgent(ctx context.Context, id string, blocks int) (*client.Client, error) {
+	if err := b.checkAgent(); err != nil {
+		return nil, err
+	}
+	c, err := client.StartAgent(ctx, client.StartOptions{Program: b.agent, Dir: b.instances.dir(id), Env: environment(os.Environ())}, max(1, blocks))
+	if err != nil {
+		return nil, providers.Errorf(providers.Transient, "the agent of instance %s does not start: %w", id, err)
+	}
+	return c, nil
+}
+
+// environment is what agents and gateways are started with: nothing that the host's environment may hold of secrets.
+func environment(environ []string) []string {
+	var out []string
+	for _, v := range environ {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR":
+			out = append(out, v)
+		default:
+			if strings.HasPrefix(name, "LC_") {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// reach returns a client of an instance's agent, which is started again if it was killed. It is an fs.ErrNotExist if there is
+// no such instance.
+func (b *backend) reach(ctx context.Context, id string) (*client.Client, api.Info, error) {
+	var none api.Info
+	t, err := b.instances.tagged(id)
+	if err != nil {
+		return nil, none, err
+	}
+	c := client.New(b.instances.dir(id))
+	info, err := c.Info(ctx)
+	if err == nil {
+		return c, info, nil
+	}
+	if !errors.Is(err, client.ErrNotRunning) {
+		return nil, none, host.Error(err)
+	}
+	// Held, so that nobody deletes the folder below an agent that is just starting.
+	h, err := b.instances.hold(ctx, id)
+	if err != nil {
+		return nil, none, err
+	}
+	defer h.release()
+	if t, err = b.instances.tagged(id); err != nil {
+		return nil, none, err
+	}
+	v, err := b.instances.value(t)
+	if err != nil {
+		return nil, none, err
+	}
+	if c, err = b.startAgent(ctx, id, v.TotalBlocks); err != nil {
+		return nil, none, err
+	}
+	info, err = c.Info(ctx)
+	return c, info, host.Error(err)
+}
+
+// jobsOf lists the jobs of an instance.
+func (b *backend) jobsOf(ctx context.Context, id string) ([]api.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.ask)
+	defer cancel()
+	c, _, err := b.reach(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	list, err := c.Jobs(ctx)
+	return list, host.Error(err)
+}
+
+// Update writes down what has changed; nothing of it concerns the agent.
+func (r instances) Update(ctx context.Context, prior providers.Object[schema.Instance], op providers.Op[schema.Instance], _ providers.Report[schema.Instance]) (providers.Object[schema.Instance], error) {
+	if err := ctx.Err(); err != nil {
+		return prior, err
+	}
+	if _, err := known(prior); err != nil {
+		return prior, err
+	}
+	if err := r.check(op.Planned); err != nil {
+		return prior, err
+	}
+	h, err := r.instances.hold(ctx, prior.ID)
+	if isGone(err) {
+		return prior, gone("instance", prior.ID)
+	}
+	if err != nil {
+		return prior, failed(err)
+	}
+	defer h.release()
+	t, err := r.instances.tagged(prior.ID)
+	if err != nil {
+		return prior, failed(err)
+	}
+	was, err := r.instances.value(t)
+	if err != nil {
+		return prior, failed(err)
+	}
+	v := finishInstance(prior.ID, op.Planned)
+	if v.TotalBlocks != was.TotalBlocks {
+		return prior, providers.Errorf(providers.Invalid, "instance %s is divided into %d, and cannot be divided into %d while its agent runs", prior.ID, was.TotalBlocks, v.TotalBlocks)
+	}
+	v.AgentVersion, v.Status = prior.Value.AgentVersion, prior.Value.Status
+	if err := r.instances.write(t, kept(v)); err != nil {
+		return prior, failed(err)
+	}
+	return object(prior.ID, v, private{}, prior.Tainted), nil
+}
+
+// Delete ends the agent and removes its folder. It is refused while jobs run.
+func (r instances) Delete(ctx context.Context, prior providers.Object[schema.Instance], _ providers.Op[schema.Instance], report providers.Report[schema.Instance]) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := known(prior); err != nil {
+		return err
+	}
+	h, err := r.instances.hold(ctx, prior.ID)
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer h.release()
+	if err := r.shutDown(ctx, prior); err != nil {
+		return err
+	}
+	return failed(r.instances.discard(h))
+}
+
+// shutDown ends the agent of an instance whose folder is held. One that was killed is started for that if it has jobs, because
+// they may still run.
+func (r instances) shutDown(ctx context.Context, o providers.Object[schema.Instance]) error {
+	c := client.New(r.instances.dir(o.ID))
+	defer c.Close()
+	err := c.Shutdown(ctx, false)
+	if errors.Is(err, client.ErrNotRunning) {
+		left, _ := os.ReadDir(filepath.Join(r.instances.dir(o.ID), "jobs"))
+		if len(left) == 0 {
+			return host.Error(c.WaitGone(ctx))
+		}
+		blocks := o.Value.TotalBlocks
+		if t, err := r.instances.tagged(o.ID); err == nil {
+			if v, err := r.instances.value(t); err == nil {
+				blocks = v.TotalBlocks
+			}
+		}
+		again, err := r.startAgent(ctx, o.ID, blocks)
+		if err != nil {
+			return err
+		}
+		defer again.Close()
+		c, err = again, again.Shutdown(ctx, false)
+		if err != nil {
+			return r.inUse(o, err)
+		}
+	} else if err != nil {
+		return r.inUse(o, err)
+	}
+	return host.Error(c.WaitGone(ctx))
+}
+
+func (r instances) inUse(o providers.Object[schema.Instance], err error) error {
+	if api.KindOf(err) == api.KindConflict {
+		return providers.Errorf(providers.Conflict, "instance %s cannot be deleted while jobs run on it: %w", o.Value.Name, err)
+	}
+	return host.Error(err)
+}
+
+// Read asks every agent; one that was killed is started again.
+func (r instances) Read(ctx context.Context, recorded []providers.Object[schema.Instance], yield func(int, providers.Observed[schema.Instance])) error {
+	groups := map[string][]int{}
+	for i, o := range recorded {
+		groups[o.ID] = append(groups[o.ID], i)
+	}
+	return together(ctx, groups, func(ctx context.Context, id string, at []int) []providers.Observed[schema.Instance] {
+		out := make([]providers.Observed[schema.Instance], len(at))
+		for n, i := range at {
+			out[n] = r.see(ctx, recorded[i])
+		}
+		return out
+	}, yield)
+}
+
+func (r instances) see(ctx context.Context, o providers.Object[schema.Instance]) providers.Observed[schema.Instance] {
+	if _, err := known(o); err != nil {
+		return unknown[schema.Instance](err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.ask)
+	defer cancel()
+	c, info, err := r.reach(ctx, o.ID)
+	if isGone(err) {
+		return providers.Observed[schema.Instance]{Presence: providers.Gone}
+	}
+	if err != nil {
+		return unknown[schema.Instance](failed(err))
+	}
+	defer c.Close()
+	t, err := r.instances.tagged(o.ID)
+	if err != nil {
+		return unknown[schema.Instance](failed(err))
+	}
+	said, err := r.instances.value(t)
+	if err != nil {
+		return unknown[schema.Instance](failed(err))
+	}
+	v := finishInstance(o.ID, o.Value)
+	v.Name, v.AuthorizedKeys = said.Name, said.AuthorizedKeys
+	showInstance(&v, info)
+	return providers.Observed[schema.Instance]{Presence: providers.Present, Object: object(o.ID, v, private{}, !t.Ready)}
+}
+
+// Find looks for instances by the keys that they were made under.
+func (r instances) Find(ctx context.Context, keys []string) ([]providers.Found[schema.Instance], error) {
+	found, err := r.instances.find(ctx, keys, always)
+	return found, failed(err)
+}
+
+// List is every instance of a lineage.
+func (r instances) List(ctx context.Context, lineage string) ([]providers.Found[schema.Instance], error) {
+	found, err := r.instances.list(ctx, lineage, always)
+	return found, failed(err)
+}
+
+func always(tags) bool { return true }
+
+// site is what this machine has of its own for jobs.
+func (b *backend) site() host.Site {
+	shell := "/bin/sh"
+	if info, err := os.Stat("/bin/bash"); err == nil && !info.IsDir() {
+		shell = "/bin/bash"
+	}
+	return host.Site{Shell: shell, User: lookUpUser, Folder: b.folder}
+}

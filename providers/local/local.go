@@ -1,0 +1,129 @@
+package local
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/agent"
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// Region is the only region, and the only type of machine is called the same.
+const Region = "local"
+
+// loopback is the address of this machine for itself.
+const loopback = "127.0.0.1"
+
+// Options change what the provider takes for granted. The zero value works.
+type Options struct {
+	// Ask is how long an agent or a gateway that runs may take to answer a question; 10 s unless given.
+	Ask time.Duration
+	// Ready is how long a service may take to answer on its port where the setting ready_timeout does not say; 10 minutes
+	// unless given.
+	Ready time.Duration
+}
+
+// Provider makes this machine a backend.
+type Provider struct{ options Options }
+
+// New makes the provider.
+func New(options Options) *Provider {
+	if options.Ask == 0 {
+		options.Ask = 10 * time.Second
+	}
+	if options.Ready == 0 {
+		options.Ready = 10 * time.Minute
+	}
+	return &Provider{options}
+}
+
+// Describe says what the provider is.
+func (p *Provider) Describe(context.Context) (providers.Description, error) {
+	return providers.Description{
+		Name: "local", Version: agent.Version(), Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
+		Capabilities: providers.Capabilities{
+			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true,
+		},
+	}, nil
+}
+
+// Open makes a handle. It finishes removals that were cut off and makes nothing.
+func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (providers.Backend, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, err := readSettings(config, p.options)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(config.Regions, func(r string) bool { return r != Region }); i >= 0 {
+		return nil, providers.Errorf(providers.Invalid, "backend %s: there is no region %s; this machine has one region, %s", config.Name, config.Regions[i], Region)
+	}
+	if config.Runtime == "docker" {
+		return nil, providers.Errorf(providers.Invalid, `backend %s: runtime = "docker" needs Docker, and there is no Docker runtime in this version; leave runtime out`, config.Name)
+	}
+	id, err := machineID(s.root)
+	if err != nil {
+		return nil, providers.Errorf(providers.Internal, "this machine has no identity: %w", err)
+	}
+	b := &backend{
+		name: config.Name, root: s.root, agent: config.Paths.Agent, identity: id, ask: p.options.Ask, ready: s.ready,
+	}
+	b.instances = shelf[schema.Instance]{root: s.root, kind: addr.KindInstance}
+	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
+	b.gateways = shelf[schema.Gateway]{root: s.root, kind: addr.KindGateway}
+	b.machine = sync.OnceValues(b.readMachine)
+	if err := sweep(filepath.Join(s.root, trashDir)); err != nil {
+		return nil, providers.Errorf(providers.Internal, "what an earlier delete left cannot be removed: %w", err)
+	}
+	return b, nil
+}
+
+// backend is an open handle.
+type backend struct {
+	name     string
+	root     string
+	agent    string // the program dstack-agent
+	identity string
+	ask      time.Duration
+	ready    time.Duration
+
+	instances shelf[schema.Instance]
+	volumes   shelf[schema.Volume]
+	gateways  shelf[schema.Gateway]
+	machine   func() (api.Facts, error)
+}
+
+func (b *backend) Identity() string { return b.identity }
+
+func (b *backend) Instances() providers.Resource[schema.Instance] { return instances{b} }
+func (b *backend) Volumes() providers.Resource[schema.Volume]     { return volumes{b} }
+func (b *backend) Gateways() providers.Resource[schema.Gateway]   { return gateways{b} }
+func (b *backend) Jobs() providers.Resource[schema.Job]           { return jobs{b} }
+func (b *backend) Supports() providers.Resource[schema.Support]   { return supports{b} }
+
+// Close forgets the handle; agents and gateways stay.
+func (b *backend) Close() error { return nil }
+
+// checkPlace refuses what is not on this machine.
+func (b *backend) checkPlace(region, zone string) *providers.Error {
+	switch {
+	case region != "" && region != Region:
+		return providers.Errorf(providers.Invalid, "there is no region %s on backend %s; this machine has one region, %s, which may be left out", region, b.name, Region)
+	case zone != "":
+		return providers.Errorf(providers.Invalid, "there is no availability zone %s on backend %s; this machine has none, so leave it out", zone, b.name)
+	}
+	return nil
+}
+
+// hasDomain takes a domain with or without "*." and in any case, as a gateway does.
+func cleanDomain(domain string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
+}

@@ -1,0 +1,46 @@
+package local
+
+import (
+	"context"
+
+	"github.com/dstackai/dstack-planner/agent"
+	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+// Offers yields this machine for whoever asks; core says whether it fits.
+func (b *backend) Offers(ctx context.Context, needs []schema.Requirements, yield func(need int, offer schema.Offer)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m, err := b.machine()
+	if err != nil {
+		return failed(err)
+	}
+	for i := range needs {
+		yield(i, schema.Offer{
+			Backend: b.name, Region: Region, InstanceType: Region, CPUs: m.CPUs, MemoryMiB: m.MemoryBytes >> 20, DiskMiB: m.DiskBytes >> 20,
+			GPUs: gpus(m), Availability: schema.Available,
+		})
+	}
+	return nil
+}
+
+// readMachine asks the machine what it has. Its disk is the size of the file system, not what is free now, so that two plans
+// of the same are the same.
+func (b *backend) readMachine() (api.Facts, error) {
+	facts, err := agent.ReadFacts(context.Background(), b.root, "")
+	if err == nil && facts.GPUError != "" {
+		return facts, providers.Errorf(providers.Transient, "the GPUs of this machine cannot be listed: %s", facts.GPUError)
+	}
+	return facts, err
+}
+
+func gpus(m api.Facts) []schema.GPU {
+	out := make([]schema.GPU, len(m.GPUs))
+	for i, g := range m.GPUs {
+		out[i] = schema.GPU{Name: g.Name, Vendor: g.Vendor, MemoryMiB: int64(g.MemoryMiB)}
+	}
+	return out
+}
