@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,20 +16,15 @@ import (
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
-	"github.com/dstackai/dstack-planner/statefile"
 )
 
 // leave adds what is recorded and wanted by nobody: it is destroyed. In a destroy plan that is everything.
 func (w *walk) leave() {
-	for _, ref := range slices.SortedFunc(maps.Keys(w.records), func(a, b statefile.Ref) int {
-		if a.Address != b.Address {
-			return addr.MustParse(a.Address).Compare(addr.MustParse(b.Address))
-		}
-		return len(a.Deposed) - len(b.Deposed)
+	for _, rec := range slices.SortedFunc(maps.Values(w.records), func(a, b *record) int {
+		return cmp.Or(a.addr.Compare(b.addr), cmp.Compare(a.Deposed, b.Deposed))
 	}) {
-		rec := w.records[ref]
-		a := addr.MustParse(ref.Address)
-		if it := w.items[a]; it != nil && ref.Deposed == "" {
+		a := rec.addr
+		if it := w.items[a]; it != nil && rec.Deposed == "" {
 			if w.opts.Destroy {
 				w.destroy(it, "destroy was asked for")
 			} else if w.ended[a] {
@@ -39,12 +35,12 @@ func (w *walk) leave() {
 		if w.dropped[a.Block.Block] && !w.opts.Destroy {
 			continue // deferred: nothing is known about it
 		}
-		it := &item{addr: a, name: ref.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, forced: map[string]string{}}
+		it := &item{addr: a, name: rec.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, forced: map[string]string{}}
 		w.order = append(w.order, it)
-		if ref.Deposed == "" {
+		if rec.Deposed == "" {
 			w.items[a] = it
 		}
-		w.destroy(it, w.whyDestroy(a, ref.Deposed))
+		w.destroy(it, w.whyDestroy(a, rec.Deposed))
 	}
 	if !w.opts.Destroy {
 		return

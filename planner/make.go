@@ -130,13 +130,9 @@ func (w *walk) look(ctx context.Context) error {
 		return err
 	}
 	for ref, r := range w.records {
-		a, err := addr.ParseResource(ref.Address)
-		if err != nil {
-			return fmt.Errorf("the state has an address that cannot be read: %w", err)
-		}
-		w.known[a.Block.Block] = true
+		w.known[r.addr.Block.Block] = true
 		if ref.Deposed == "" {
-			w.byBlock[a.Block] = append(w.byBlock[a.Block], r)
+			w.byBlock[r.addr.Block] = append(w.byBlock[r.addr.Block], r)
 		}
 	}
 	return nil
@@ -389,7 +385,7 @@ func (w *walk) same(it *item, in *statefile.Intent) bool {
 
 // stray plans the end of an object that an abandoned create has left.
 func (w *walk) stray(a addr.Resource, kind, backend, key string, f providers.Found[cty.Value]) {
-	rec := &record{Resource: &statefile.Resource{Address: a.String(), Deposed: "k" + key[:min(8, len(key))], Kind: kind, Backend: backend, ID: f.Object.ID, Private: f.Object.Private, Key: key},
+	rec := &record{addr: a, Resource: &statefile.Resource{Address: a.String(), Deposed: "k" + key[:min(8, len(key))], Kind: kind, Backend: backend, ID: f.Object.ID, Private: f.Object.Private, Key: key},
 		value: f.Object.Value, seen: f.Object.Value, presence: providers.Present}
 	it := &item{addr: a, name: a.String(), kind: kind, object: schema.KindObject(kind), backend: backend, rec: rec, forced: map[string]string{}, stray: key}
 	it.action, it.reason = plan.Delete, "it was made by an apply that was cut off, and is not wanted any more"

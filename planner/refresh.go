@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -16,6 +17,7 @@ import (
 // record is a recorded object with its value decoded, and what was seen of it.
 type record struct {
 	*statefile.Resource
+	addr     addr.Resource
 	value    cty.Value // as recorded; sensitive leaves null
 	presence providers.Presence
 	seen     cty.Value // as observed, when present
@@ -47,7 +49,11 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 		if err != nil {
 			return nil, fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
 		}
-		r := &record{Resource: res, value: v, skipped: !ask}
+		a, err := addr.ParseResource(res.Address)
+		if err != nil {
+			return nil, fmt.Errorf("the state has an address that cannot be read: %w", err)
+		}
+		r := &record{Resource: res, addr: a, value: v, skipped: !ask}
 		out[res.Ref()] = r
 		batches[batch{res.Backend, res.Kind}] = append(batches[batch{res.Backend, res.Kind}], r)
 	}

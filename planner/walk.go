@@ -294,7 +294,7 @@ func (w *walk) have(a addr.Instance, f *desired.Fleet) []desired.Have {
 	idle, limited := idleLimit(f.Value())
 	var out []desired.Have
 	for _, r := range w.byBlock[a] {
-		at := addr.MustParse(r.Address)
+		at := r.addr
 		if at.Kind() != addr.KindInstance || r.presence == providers.Gone {
 			continue
 		}
@@ -440,7 +440,7 @@ func (w *walk) ownInstances(ri *runItem) []desired.Resource {
 	idle, limited := idleLimit(ri.Value())
 	var out []desired.Resource
 	for _, r := range w.byBlock[ri.Addr] {
-		at := addr.MustParse(r.Address)
+		at := r.addr
 		if at.Kind() != addr.KindInstance || r.presence == providers.Gone {
 			continue
 		}
