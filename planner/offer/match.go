@@ -47,7 +47,7 @@ type Lack struct {
 // An unset spot policy means on-demand. Zones fit if any of the offer's zones is asked for; an offer that names none
 // does not fit when zones are asked for.
 func Match(need schema.Requirements, o schema.Offer) []Lack {
-	return append(matchTerms(need, o), matchResources(need.Resources, o)...)
+	return append(matchResources(need.Resources, o), matchTerms(need, o)...)
 }
 
 // matchTerms compares everything but the resources.

@@ -310,7 +310,7 @@ func TestClosestAndNextStep(t *testing.T) {
 	require.Equal(t, []string{
 		"p4de.24xlarge: over max_price by $10.97",
 		"p4de.24xlarge: spot only",
-		"p4d.24xlarge: over max_price by $2.77; 40GB for each GPU, 80GB needed",
+		"p4d.24xlarge: 40GB for each GPU, 80GB needed; over max_price by $2.77",
 	}, got)
 	require.Equal(t, "Raise max_price to 41, or allow spot (lowest $12.55/h).", NextStep(need, s.Rejected))
 	require.Empty(t, NextStep(need, nil))

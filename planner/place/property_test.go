@@ -192,7 +192,8 @@ func violations(p Problem, s Solution) []string {
 		if j.Fleet != (addr.Instance{}) {
 			need.Spot = value.SpotAuto
 		}
-		if lacks := offer.Match(need, share); len(lacks) > 0 {
+		unknown := slices.ContainsFunc(p.Machines, func(m Machine) bool { return m.Addr == a.Instance && m.FactsUnknown })
+		if lacks := offer.Match(need, share); len(lacks) > 0 && !unknown {
 			say("%s on %s lacks %s", j.Addr, a.Instance, offer.LacksText(lacks))
 		}
 		if len(share.GPUs) != a.GPUs || a.Of != max(m.facts.TotalBlocks, 1) {
@@ -200,6 +201,9 @@ func violations(p Problem, s Solution) []string {
 		}
 		for i, mt := range j.Mounts {
 			v := mt.Alternatives[slices.IndexFunc(mt.Alternatives, func(v Volume) bool { return v.Addr == a.Volumes[i] })]
+			if v.Unknown {
+				continue
+			}
 			if !v.At.Admits(m.facts) {
 				say("%s mounts %s in %s on a machine in %v", j.Addr, v.Addr, v.At, m.facts.Zones)
 			}
@@ -336,4 +340,40 @@ func feasible(p Problem, i int, used map[int]bool) bool {
 		delete(used, n)
 	}
 	return false
+}
+
+// Jobs that fit together where they are do not move, whatever else there is to place.
+func TestJobsThatFitWhereTheyAreDoNotMove(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, offers := drawProblem(t)
+		used := map[addr.Resource]int{}
+		for _, m := range p.Machines {
+			for _, h := range m.Holds {
+				if h.Keep {
+					used[m.Addr] += h.Blocks
+				}
+			}
+		}
+		var kept []Job
+		for i, m := range p.Machines {
+			need := schema.Requirements{}
+			b := p.Backends[m.Facts.Backend]
+			k, ok := offer.Fit(offer.Query{Need: need}.Effective(b), m.Facts, m.Facts.TotalBlocks)
+			for n := 0; ok && !m.Unreachable && used[m.Addr]+k <= m.Facts.TotalBlocks && n < 2; n++ {
+				used[m.Addr] += k
+				kept = append(kept, Job{Addr: jobAddr(fmt.Sprintf("kept%d", i), n), Replica: n, Nodes: 1, Current: m.Addr, Fleet: m.Addr.Block})
+			}
+		}
+		for i := range p.Jobs {
+			p.Jobs[i].Current = addr.Resource{}
+		}
+		p.Jobs = append(p.Jobs, kept...)
+		offersFor(&p, offers)
+		s := Solve(p)
+		for _, j := range kept {
+			if a := s.Jobs[j.Addr]; a.Instance != j.Current || a.Moved {
+				t.Fatalf("%s moved from %s to %s", j.Addr, j.Current, a.Instance)
+			}
+		}
+	})
 }

@@ -309,10 +309,10 @@ func (s *solver) makeRoom(j *job, c *class, depth int) bool {
 	return false
 }
 
-// roll moves jobs that replace a running one to where there is room beside it. What a job leaves is room for the next.
+// roll moves single jobs that replace a running one to where there is room beside it. What a job leaves is room for the next.
 func (s *solver) roll() {
 	for _, j := range s.jobs {
-		if !j.Rolling || !j.stays || j.bin == nil || len(j.Mounts) > 0 {
+		if !j.Rolling || j.Nodes > 1 || !j.stays || j.bin == nil || len(j.Mounts) > 0 {
 			continue
 		}
 		if len(j.Ports) > 0 && s.p.Backends[j.bin.Facts.Backend].SharedNetwork {
