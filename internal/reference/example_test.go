@@ -122,8 +122,8 @@ func TestWrongExamplesAreFound(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"an attribute that is none":      {"```hcl\nvolume \"data\" {\n  sise = \"1GB\"\n}\n```\n", "sise"},
 		"a value that breaks its rule":   {"text\n\n```hcl\nvolume \"data\" {\n  size = \"1XB\"\n}\n```\n", "XB"},
-		"a reference to nothing":         {"```hcl\ntask \"train\" {\n  commands = [volume.b.id]\n}\n```\n", "volume.b"},
-		"a fragment that is not HCL":     {"```hcl\n# ...\nsize == \"1GB\"\n```\n", "size"},
+		"a reference to nothing":         {"```hcl\ntask \"train\" {\n  commands = [volume.b.id]\n}\n```\n", `no volume "b"`},
+		"a fragment that is not HCL":     {"```hcl\n# ...\nsize == \"1GB\"\n```\n", "page.md:3"},
 		"a fence that is never closed":   {"```hcl\nvolume \"data\" { size = \"1GB\" }\n", "fence"},
 		"a list item with a wrong block": {"- see\n  ```hcl\n  fleat \"lab\" {}\n  ```\n", "fleat"},
 	} {
