@@ -68,10 +68,9 @@ type Assignment struct {
 
 // Error kinds tell what an Unplaceable is about.
 const (
-	NoOffer = "no offer"   // no offer fits machines that are to be made
-	NoRoom  = "no room"    // no machine has room for a job
-	NoQuota = "no quota"   // offers fit, but not so many machines
-	NoPlace = "impossible" // what is asked for contradicts itself
+	NoOffer = "no offer" // no offer fits machines that are to be made
+	NoRoom  = "no room"  // no machine has room for a job
+	NoQuota = "no quota" // offers fit, but not so many machines
 )
 
 // Unplaceable is something for which there is no place, with what is needed to explain it.
