@@ -16,6 +16,7 @@ import (
 	"github.com/dstackai/dstack-planner/planner/desired"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/offer"
+	"github.com/dstackai/dstack-planner/planner/place"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -88,7 +89,10 @@ func count(s *plan.Summary, c *plan.Change) {
 func (w *walk) change(it *item) (*plan.Change, error) {
 	c := &plan.Change{Address: it.name, Kind: it.kind, Backend: it.backend, Action: it.action, Reason: it.reason, Declared: it.place(),
 		RecordOnly: it.recordOnly(), Offer: it.offer, Zone: it.zone, Group: it.group, LeftOut: it.leftOut, Placement: it.placement,
-		Needs: dedup(it.needs), Attempt: it.attempt}
+		Needs: dedup(it.needs)}
+	if it.comes() {
+		c.Attempt = it.attempt
+	}
 	if it.rec != nil {
 		c.Deposed, c.Tainted = it.rec.Deposed, it.rec.Tainted
 		before, err := schema.MarshalValue(it.rec.live())
@@ -235,7 +239,7 @@ func (w *walk) groupsOf(p *plan.Plan) error {
 		for i, c := range m.Candidates {
 			pc := plan.Candidate{Offer: c.Offer, Zone: c.Zone}
 			if i > 0 {
-				if err := w.alternative(&pc, m.Members, i); err != nil {
+				if err := w.alternative(&pc, m, i); err != nil {
 					return err
 				}
 			} else {
@@ -263,7 +267,7 @@ func (w *walk) groupsOf(p *plan.Plan) error {
 }
 
 // alternative writes down what is planned otherwise with another candidate.
-func (w *walk) alternative(pc *plan.Candidate, members []addr.Resource, i int) error {
+func (w *walk) alternative(pc *plan.Candidate, m place.Made, i int) error {
 	pc.Values = map[string]json.RawMessage{}
 	put := func(it *item, v cty.Value) error {
 		clean, err := diff.Redact(it.object, v, w.state.Digest)
@@ -274,7 +278,7 @@ func (w *walk) alternative(pc *plan.Candidate, members []addr.Resource, i int) e
 		pc.Values[it.name] = raw
 		return err
 	}
-	for _, a := range members {
+	for _, a := range m.Members {
 		it := w.items[a]
 		if it == nil {
 			continue
@@ -296,6 +300,39 @@ func (w *walk) alternative(pc *plan.Candidate, members []addr.Resource, i int) e
 		}
 	}
 	pc.Supports = dedup(pc.Supports)
+	for a, share := range m.Candidates[i].Shares {
+		if job := w.items[a]; job != nil {
+			if err := put(job, desired.WithAttrs(job.planned, map[string]cty.Value{
+				"blocks": cty.NumberIntVal(int64(share.Blocks)), "gpus": cty.NumberIntVal(int64(share.GPUs)),
+			})); err != nil {
+				return err
+			}
+		}
+	}
+	return w.alternativeZones(pc.Zone, m.Members, put)
+}
+
+// alternativeZones gives volumes that take the zone of the instance that mounts them, and their attachments, that of
+// another candidate.
+func (w *walk) alternativeZones(zone string, members []addr.Resource, put func(*item, cty.Value) error) error {
+	moved := map[string]cty.Value{"availability_zone": cty.StringVal(zone)}
+	for _, it := range w.order {
+		if it.kind != addr.KindSupport || !it.comes() || !slices.Contains(members, it.addr.Owner()) {
+			continue
+		}
+		target, err := addr.ParseResource(desired.Text(it.want, "target"))
+		if err != nil {
+			continue
+		}
+		if err := put(it, desired.WithAttrs(it.planned, moved)); err != nil {
+			return err
+		}
+		if vol := w.items[target]; vol != nil && w.placed.zoneOf(target) != "" {
+			if err := put(vol, desired.WithAttrs(vol.planned, moved)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

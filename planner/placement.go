@@ -213,9 +213,7 @@ func (w *walk) problem() (*place.Problem, error) {
 		if b.declared == "" {
 			continue
 		}
-		c := b.description.Capabilities
-		p.Backends[name] = offer.Backend{MultiNode: c.MultiNode, Spot: c.Spot, Blocks: c.Blocks, Reservations: c.Reservations, Privileged: c.Privileged,
-			InstanceMounts: c.InstanceMounts, ExistingMachines: c.ExistingMachines, SharedNetwork: c.SharedNetwork}
+		p.Backends[name] = offerBackend(b)
 	}
 	holds := map[addr.Resource][]place.Hold{}
 	for _, runs := range w.runs {
@@ -353,6 +351,9 @@ func (w *walk) placeJob(r *runItem, it *item, current addr.Resource) (place.Job,
 			return j, err
 		}
 		j.Fleet = f
+		if !isGiven(r.decl.Value.GetAttr("spot_policy")) {
+			j.Need.Spot = "" // the fleet has decided it
+		}
 	}
 	mounts, _ := it.want.GetAttr("volumes").Unmark()
 	if mounts.IsNull() || !mounts.IsKnown() {

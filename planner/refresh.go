@@ -68,6 +68,21 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 	return out, g.Wait()
 }
 
+// ours is what was seen, with the attributes that only the record knows: a constraint or an idle time changes without a
+// call, so a provider may still have the former one.
+func ours(o *schema.Object, recorded, seen cty.Value) cty.Value {
+	if recorded.RawEquals(seen) {
+		return seen
+	}
+	attrs := seen.AsValueMap()
+	for _, a := range o.Attrs {
+		if a.Change == schema.Constraint || a.Change == schema.Record {
+			attrs[a.Name] = recorded.GetAttr(a.Name)
+		}
+	}
+	return cty.ObjectVal(attrs)
+}
+
 func (bs *backends) read(ctx context.Context, name, kind string, records []*record) error {
 	b, err := bs.open(ctx, name)
 	if err != nil {
@@ -98,7 +113,7 @@ func (bs *backends) read(ctx context.Context, name, kind string, records []*reco
 		r := records[i]
 		r.presence, r.err = seen.Presence, seen.Err
 		if seen.Presence == providers.Present {
-			r.seen = seen.Object.Value
+			r.seen = ours(schema.KindObject(kind), r.value, seen.Object.Value)
 		}
 	})
 	if err != nil {

@@ -268,6 +268,7 @@ func isGiven(v cty.Value) bool {
 // decide settles the action of an item, with its reason.
 func (w *walk) decide(it *item) {
 	w.constraints(it)
+	it.attempt = w.nextAttempt(it)
 	switch {
 	case !it.exists():
 		it.action = plan.Create
@@ -383,9 +384,27 @@ func (w *walk) jobEnded(it *item) bool {
 		w.ended[it.addr] = true
 		return true
 	}
-	it.attempt = 1 + int(numberOf(live, "attempt"))
 	it.planned = w.unknowns(it)
 	return true
+}
+
+// nextAttempt is the number that a job's next try would have.
+func (w *walk) nextAttempt(it *item) int {
+	if it.kind != addr.KindJob {
+		return 0
+	}
+	last := 0
+	if it.rec != nil {
+		last = int(numberOf(it.rec.live(), "attempt"))
+	}
+	if run := w.state.Run(it.addr.Block.String()); run != nil {
+		for _, j := range run.Jobs {
+			if j.Index == it.addr.Index() {
+				last = max(last, j.Attempt)
+			}
+		}
+	}
+	return last + 1
 }
 
 func because(reason string) string {

@@ -186,7 +186,7 @@ func (e *engine) needsOf(c *plan.Change) []string {
 	return slices.DeleteFunc(slices.Clone(c.Needs), e.groups.unneeded)
 }
 
-// needs are the recorded objects that addresses name; that of a block names all its resources.
+// needs are the recorded objects that addresses name.
 func (e *engine) needs(address string, names []string, first string) ([]providers.Need, error) {
 	var out []providers.Need
 	seen := map[string]bool{}
@@ -219,13 +219,7 @@ func (e *engine) needs(address string, names []string, first string) ([]provider
 		if kind := a.Kind(); kind == addr.KindInstance || kind == addr.KindJob || kind == addr.KindSupport {
 			return nil, fmt.Errorf("%s needs %s, which is not recorded", address, name)
 		}
-		for _, member := range e.blocks.of(a) {
-			if r := e.state.Resource(member); r != nil {
-				if err := add(r); err != nil {
-					return nil, err
-				}
-			}
-		}
+		// A block in general is about the order alone: what of it a provider needs is named by itself.
 	}
 	return out, nil
 }
