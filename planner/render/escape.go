@@ -144,3 +144,6 @@ func differAt(a, b string) int {
 	}
 	return n
 }
+
+// Clean makes text safe to print on one line, for what is printed outside of this package.
+func Clean(s string) string { return clean(s) }

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner"
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/providers/launch"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// defaultStore is where the state is unless the configuration says otherwise.
+const defaultStore = ".dstack/state"
+
+// lockFile pins the checksums of providers from outside.
+const lockFile = ".dstack.lock.hcl"
+
+// folder is the configuration that a command works on, with its store and its providers.
+type folder struct {
+	app      *app
+	config   *config.Config
+	broken   bool // the configuration has errors, and the command can do without it
+	store    *statefile.Local
+	launcher *launch.Launcher
+	pins     *pins
+}
+
+// inputs are the flags that give values to variables, in the order in which they were given.
+type inputs struct{ list []config.Assignment }
+
+func (i *inputs) register(cmd *cobra.Command) {
+	cmd.Flags().Var(varFlag{i, false}, "var", "give a variable a value: `NAME=VALUE`; can be repeated")
+	cmd.Flags().Var(varFlag{i, true}, "var-file", "take the values of variables from a `FILE`; can be repeated")
+}
+
+// varFlag is --var or --var-file. Both add to one list, because the last one wins.
+type varFlag struct {
+	inputs *inputs
+	file   bool
+}
+
+func (varFlag) String() string { return "" }
+func (varFlag) Type() string   { return "string" }
+
+func (f varFlag) Set(s string) error {
+	if f.file {
+		f.inputs.list = append(f.inputs.list, config.Assignment{File: s})
+		return nil
+	}
+	name, text, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return errors.New("it is NAME=VALUE")
+	}
+	f.inputs.list = append(f.inputs.list, config.Assignment{Name: name, Text: text})
+	return nil
+}
+
+// open reads the configuration for a command that needs it whole.
+func (a *app) open(ctx context.Context, in inputs) (*folder, error) {
+	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Prompt: a.prompt(), Version: a.version})
+	if list.HasErrors() {
+		return nil, failed(list)
+	}
+	a.complain(list.Warnings())
+	return a.newFolder(cfg, false)
+}
+
+// openState reads the configuration for a command that needs to know only where the state is. Errors elsewhere in the
+// configuration are none of its business.
+func (a *app) openState(ctx context.Context, in inputs) (*folder, error) {
+	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Version: a.version})
+	if !list.HasErrors() {
+		return a.newFolder(cfg, false)
+	}
+	own := 0
+	for _, s := range cfg.Sources() {
+		if !s.Personal {
+			own++
+		}
+	}
+	unread := cfg.Dstack().Store == "" // it did not come to reading the settings
+	if about := aboutSettings(list); about.HasErrors() {
+		return nil, failed(about)
+	}
+	if _, err := os.Stat(defaultStore); unread && own > 0 {
+		if err != nil {
+			return nil, failed(list)
+		}
+		a.say("The configuration cannot be read; the state is taken from %s.", defaultStore)
+	}
+	return a.newFolder(cfg, true)
+}
+
+// aboutSettings are the diagnostics that lie in the block dstack.
+func aboutSettings(list diag.List) diag.List {
+	var out diag.List
+	for _, d := range list {
+		if d.Snippet != nil && (d.Snippet.Context == "dstack" || strings.HasPrefix(d.Snippet.Context, "dstack,")) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func (a *app) newFolder(cfg *config.Config, broken bool) (*folder, error) {
+	path := cfg.Dstack().StorePath
+	if path == "" {
+		path = defaultStore
+	}
+	p, err := readPins(lockFile)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{app: a, config: cfg, broken: broken, pins: p, store: statefile.NewLocal(path, statefile.LocalOptions{Version: a.version})}
+	f.launcher = a.newLauncher(p)
+	return f, nil
+}
+
+// close ends the providers.
+func (f *folder) close() {
+	if err := f.launcher.Close(); err != nil {
+		f.app.log.Warn("providers did not end well", "error", err)
+	}
+}
+
+// planner is the front desk for this folder.
+func (f *folder) planner() *planner.Planner {
+	a := f.app
+	p := &planner.Planner{
+		Config: f.config, Providers: f.launcher, Paths: providers.Paths{Home: a.home, Agent: filepath.Join(filepath.Dir(a.program), "dstack-agent")},
+		Getenv: a.getenv, Now: a.now, Log: a.log, Version: a.version, Store: f.store.Describe(),
+	}
+	if f.broken {
+		p.Config = nil
+	}
+	return p
+}
+
+// state reads the state of a command that changes nothing. There must be one.
+func (f *folder) state(ctx context.Context) (*statefile.State, error) {
+	st, err := f.store.Read(ctx)
+	if errors.Is(err, statefile.ErrNotInitialised) {
+		return nil, fail(exitError, "There is no state yet", "Nothing was planned here yet: there is no state in %s. To begin:\n  dstack plan", f.store.Describe())
+	}
+	return st, failedWith(err, "State cannot be read")
+}
+
+// makeState reads the state, and makes the empty one where there is none.
+func (f *folder) makeState(ctx context.Context) (*statefile.State, error) {
+	st, err := f.store.Init(ctx)
+	return st, failedWith(err, "State cannot be read")
+}

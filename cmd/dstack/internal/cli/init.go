@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackai/dstack-planner/examples"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/providers/launch"
+	"github.com/dstackai/dstack-planner/schema"
+)
+
+func initCommand(a *app) *cobra.Command {
+	var in inputs
+	var example string
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "init", Short: "Prepare a folder: its state, its providers, an example on request",
+		Long: "Makes the empty state, checks that the providers are there and would work, and pins those from outside of dstack. With --example it first writes an example into the folder.\n\nIt can be repeated; what is there is kept.",
+		Args: args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := a.interruptible(cmd.Context())
+			defer cancel()
+			if example != "" {
+				if err := a.writeExample(cmd, example); err != nil {
+					return err
+				}
+			}
+			f, err := a.open(ctx, in)
+			if err != nil {
+				return err
+			}
+			defer f.close()
+			if err := f.initProviders(ctx, yes); err != nil {
+				return err
+			}
+			st, err := f.makeState(ctx)
+			if err != nil {
+				return err
+			}
+			a.printf("State     %s, serial %d\n", f.store.Describe(), st.Serial())
+			a.printf("\nNext, see what would be done:\n  dstack plan\n")
+			return nil
+		},
+	}
+	in.register(cmd)
+	cmd.Flags().StringVar(&example, "example", "", "write an example: "+strings.Join(examples.Names(), ", "))
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "pin providers from outside without asking")
+	return cmd
+}
+
+// writeExample writes the files of an example. Nothing is overwritten.
+func (a *app) writeExample(cmd *cobra.Command, name string) error {
+	files, ok := examples.Files(name)
+	if !ok {
+		return usage(cmd, "There is no example %q.%s There are %s.", name, schema.DidYouMean(name, examples.Names()), strings.Join(examples.Names(), ", "))
+	}
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return err
+	}
+	here, err := os.ReadDir(".")
+	if err != nil {
+		return failedWith(err, "Folder cannot be read")
+	}
+	texts := map[string][]byte{}
+	for _, e := range entries {
+		if texts[e.Name()], err = fs.ReadFile(files, e.Name()); err != nil {
+			return err
+		}
+	}
+	for _, h := range here {
+		// A configuration of its own would be mixed with the example's.
+		config := strings.HasSuffix(h.Name(), ".dstack.hcl") || strings.HasSuffix(h.Name(), ".dstack.json")
+		text, ours := texts[h.Name()]
+		if !ours && !config {
+			continue
+		}
+		if there, err := os.ReadFile(h.Name()); ours && err == nil && bytes.Equal(there, text) {
+			continue
+		}
+		return fail(exitError, "There is something here already", "%s is in this folder, and an example is a whole configuration. Write it into an empty folder:\n  mkdir %s && dstack -C %s init --example %s", h.Name(), name, name, name)
+	}
+	for _, e := range entries {
+		if err := os.WriteFile(e.Name(), texts[e.Name()], 0o644); err != nil {
+			return failedWith(err, "Example cannot be written")
+		}
+		a.printf("Wrote     %s\n", e.Name())
+	}
+	return nil
+}
+
+// initProviders checks every provider that the configuration uses, and pins those from outside once somebody agrees.
+func (f *folder) initProviders(ctx context.Context, yes bool) error {
+	a := f.app
+	names, err := f.planner().ProviderNames()
+	if err != nil {
+		return failedWith(err, "Backends cannot be read")
+	}
+	for _, name := range names {
+		d, err := f.launcher.Describe(ctx, name)
+		if unpinned, ok := errors.AsType[*launch.UnpinnedError](err); ok {
+			if !yes {
+				question := fmt.Sprintf("The provider %q is no part of dstack:\n  %s\n  SHA-256 %s\nIt runs with your rights. Do you trust it?", name, unpinned.Path, unpinned.SHA256)
+				if err := a.confirm(fmt.Sprintf("Trust in the provider %q", name), question, "dstack init --yes"); err != nil {
+					return err
+				}
+			}
+			f.pins.add(name, unpinned.SHA256)
+			if err := f.pins.write(); err != nil {
+				return failedWith(err, "Lock file cannot be written")
+			}
+			d, err = f.launcher.Describe(ctx, name)
+		}
+		if err != nil {
+			return failedWith(err, "Provider cannot be used")
+		}
+		p, err := f.launcher.Start(ctx, name)
+		if err != nil {
+			return failedWith(err, "Provider cannot be started")
+		}
+		a.printf("Provider  %s %s: %s\n", name, d.Version, strings.Join(d.Kinds, ", "))
+		if prober, ok := p.(providers.Prober); ok {
+			var report bytes.Buffer
+			if err := prober.Probe(ctx, &report); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+				return failedWith(fmt.Errorf("provider %q would not work here: %w", name, err), "Provider would not work")
+			}
+			for line := range strings.Lines(report.String()) {
+				a.printf("          %s\n", strings.TrimRight(line, "\r\n"))
+			}
+		}
+	}
+	return nil
+}

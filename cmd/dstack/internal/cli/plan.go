@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/render"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// planning are the flags that plan, apply and destroy share.
+type planning struct {
+	inputs      inputs
+	destroy     bool
+	noRefresh   bool
+	parallelism int
+	verbose     bool
+}
+
+func (p *planning) register(cmd *cobra.Command) {
+	p.inputs.register(cmd)
+	cmd.Flags().BoolVar(&p.noRefresh, "no-refresh", false, "do not ask providers what is there; trust what is recorded")
+	cmd.Flags().IntVar(&p.parallelism, "parallelism", 10, "how many calls are made at a time")
+	cmd.Flags().BoolVarP(&p.verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
+}
+
+// check refuses numbers that make no sense.
+func (p *planning) check(cmd *cobra.Command) error {
+	if p.parallelism < 1 {
+		return usage(cmd, "--parallelism is at least 1.")
+	}
+	return nil
+}
+
+// detail is the value of --detailed-exitcode.
+type detail string
+
+func (d *detail) String() string { return string(*d) }
+func (*detail) Type() string     { return "string" }
+
+func (d *detail) Set(s string) error {
+	switch s {
+	case "changes", "risk", "":
+		*d = detail(s)
+	case "true":
+		*d = "changes"
+	case "false":
+		*d = ""
+	default:
+		return errors.New(`it is "risk", or has no value`)
+	}
+	return nil
+}
+
+// code is the exit code that a plan has.
+func (d detail) code(p *plan.Plan) int {
+	if d == "" {
+		return exitOK
+	}
+	if d == "risk" {
+		for _, c := range p.Changes {
+			if c.Action == plan.Delete || c.Action.IsReplace() {
+				return exitRisk
+			}
+		}
+	}
+	if hasChanges(p) {
+		return exitChanges
+	}
+	if d == "risk" && len(p.Drift) > 0 {
+		return exitDrift
+	}
+	return exitOK
+}
+
+// hasChanges tells whether apply would do anything, now or in a later round.
+func hasChanges(p *plan.Plan) bool {
+	for _, o := range p.Outputs {
+		if o.Action != plan.NoOp && o.Action != "" {
+			return true
+		}
+	}
+	return len(p.Changes) > 0 || len(p.Steps) > 0 || len(p.Deferred) > 0 || len(p.Intents) > 0
+}
+
+func planCommand(a *app) *cobra.Command {
+	var (
+		in           planning
+		out, jsonOut string
+		format       string
+		detailed     detail
+	)
+	cmd := &cobra.Command{
+		Use: "plan", Short: "Show what would change, where it would run and what it would cost",
+		Long: `Compares the configuration with what is recorded and with what is really there, asks for offers, and shows what apply would do. It changes nothing and takes no lock.
+
+What can be written in a block: dstack help fleet`,
+		Args: args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := in.check(cmd); err != nil {
+				return err
+			}
+			if format != "text" && format != "json" {
+				return usage(cmd, "--format is text or json, not %q.", format)
+			}
+			if a.json && format == "json" {
+				return usage(cmd, "--json prints events and --format json prints the plan; use one of them.")
+			}
+			ctx, cancel := a.interruptible(cmd.Context())
+			defer cancel()
+			if a.json {
+				a.events = newEvents(a)
+			}
+			f, err := a.open(ctx, in.inputs)
+			if err != nil {
+				return err
+			}
+			defer f.close()
+			st, err := f.makeState(ctx)
+			if err != nil {
+				return err
+			}
+			p, err := f.plan(ctx, st, in, nil)
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				if err := plan.Write(out, p); err != nil {
+					return failedWith(err, "Plan cannot be saved")
+				}
+			}
+			if jsonOut != "" {
+				if err := writeJSON(jsonOut, p); err != nil {
+					return failedWith(err, "Plan cannot be written as JSON")
+				}
+			}
+			switch {
+			case a.json:
+				a.events.plan(p)
+			case format == "json":
+				if err := a.printJSON(p); err != nil {
+					return err
+				}
+			default:
+				o := a.options()
+				o.Saved, o.Verbose = out, in.verbose
+				a.printf("%s", render.Text(p, o))
+			}
+			return exit(detailed.code(p))
+		},
+	}
+	in.register(cmd)
+	jsonFlag(a, cmd, "print one event a line")
+	fs := cmd.Flags()
+	fs.StringVar(&out, "out", "", "save the plan to a `FILE`, for apply and show")
+	fs.StringVar(&jsonOut, "json-out", "", "write the plan as JSON to a `FILE` as well")
+	fs.StringVar(&format, "format", "text", "text, or json for the whole plan as one object")
+	fs.BoolVar(&in.destroy, "destroy", false, "plan to destroy everything that is recorded")
+	fs.Var(&detailed, "detailed-exitcode", "exit 2 if there are changes; with =risk also 7 for drift alone, and 8 if something is destroyed or replaced")
+	fs.Lookup("detailed-exitcode").NoOptDefVal = "changes"
+	return cmd
+}
+
+// plan makes a plan, and ends the command where that cannot be done.
+func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, writer *statefile.Holder) (*plan.Plan, error) {
+	if writer == nil {
+		// Best effort: without it an operation that goes on now is shown as one that was cut off.
+		writer, _ = f.store.Holder(ctx)
+	}
+	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, NoRefresh: in.noRefresh, Parallelism: in.parallelism})
+	if ctx.Err() != nil {
+		return nil, exit(exitInterrupted)
+	}
+	if p == nil || list.HasErrors() {
+		return nil, failed(list)
+	}
+	if p.Diagnostics == nil {
+		p.Diagnostics = diag.List{}
+	}
+	return p, nil
+}

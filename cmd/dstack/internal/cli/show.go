@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/render"
+)
+
+func showCommand(a *app) *cobra.Command {
+	var in inputs
+	var verbose bool
+	cmd := &cobra.Command{
+		Use: "show [PLAN]", Short: "Show a saved plan, or what is recorded",
+		Long: "Shows a plan that dstack plan --out has saved; that needs neither the configuration nor a provider. Without a plan it shows what is recorded.",
+		Args: args(0, 1, "at most one saved plan"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				p, err := readPlan(args[0])
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(p)
+				}
+				o := a.options()
+				o.Saved, o.Verbose = args[0], verbose
+				a.printf("%s", render.Text(p, o))
+				return nil
+			}
+			f, err := a.openState(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			defer f.close()
+			st, err := f.state(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printState(st)
+			}
+			var blocks []string
+			for _, r := range st.Resources() {
+				blocks = append(blocks, describe(r))
+			}
+			if len(blocks) == 0 {
+				blocks = append(blocks, "No resource is recorded.\n")
+			}
+			a.printf("%s", strings.Join(blocks, "\n"))
+			if len(st.Outputs()) > 0 {
+				a.printf("\nOutputs\n")
+				a.printOutputs(st.Outputs(), "  ")
+			}
+			return nil
+		},
+	}
+	in.register(cmd)
+	jsonFlag(a, cmd, "print the plan, or the state, as one JSON object")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
+	return cmd
+}
+
+// readPlan opens a saved plan.
+func readPlan(path string) (*plan.Plan, error) {
+	p, err := plan.Read(path)
+	if wrong, ok := errors.AsType[*plan.FileError](err); ok {
+		return nil, fail(exitError, "Plan cannot be read", "%s: %s. %s", wrong.Path, wrong.Reason, wrong.Fix)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(exitError, "There is no such plan", "There is no file %s. To make it:\n  dstack plan --out %s", path, path)
+	}
+	return p, failedWith(err, "Plan cannot be read")
+}
+
+// writeJSON writes a plan as show --json prints it.
+func writeJSON(path string, p *plan.Plan) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(p); err != nil {
+		return err
+	}
+	return os.WriteFile(path, b.Bytes(), 0o600)
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/dstackai/dstack-planner/planner/render"
+)
+
+// screen is what is known of the terminals that a command is connected to.
+type screen struct {
+	inFd, outFd   int
+	asks          bool // somebody can be asked: stdin and stderr are a terminal
+	out, err      bool // stdout and stderr are terminals
+	color         bool // NO_COLOR, CI and TERM allow it
+	live          bool // lines may be drawn over
+	width, height func() int
+}
+
+func screenOf(in, out, errs *os.File, environ func(string) (string, bool)) screen {
+	set := func(name string) bool {
+		v, ok := environ(name)
+		return ok && v != "" && v != "0" && v != "false"
+	}
+	plain := set("DSTACK_PLAIN")
+	name, _ := environ("TERM")
+	s := screen{inFd: int(in.Fd()), outFd: int(out.Fd())}
+	s.out, s.err = term.IsTerminal(s.outFd), term.IsTerminal(int(errs.Fd()))
+	s.asks = term.IsTerminal(s.inFd) && s.err
+	dumb := plain || name == "dumb"
+	s.color = !set("NO_COLOR") && !set("CI") && !dumb
+	s.live = s.out && !set("CI") && !dumb
+	s.width = func() int { w, _, _ := term.GetSize(s.outFd); return w }
+	s.height = func() int { _, h, _ := term.GetSize(s.outFd); return h }
+	return s
+}
+
+// options are those for stdout.
+func (a *app) options() render.Options {
+	o := render.Options{Now: a.now()}
+	if a.screen.out {
+		o.Width = a.screen.width()
+		o.Color = a.screen.color && !a.noColor
+	}
+	return o
+}
+
+// errOptions are those for stderr.
+func (a *app) errOptions() render.Options {
+	o := render.Options{Now: a.now()}
+	if a.screen.err {
+		o.Width = a.screen.width()
+		o.Color = a.screen.color && !a.noColor
+	}
+	return o
+}
+
+// confirm asks a question to which only yes is a yes. Whoever cannot be asked is told how to do without.
+func (a *app) confirm(what, question, without string) error {
+	if !a.screen.asks || a.json {
+		return fail(exitError, "Nobody can be asked", "%s has to be confirmed, and this is no terminal. To confirm it beforehand:\n  %s", what, without)
+	}
+	fmt.Fprintf(a.err, "%s\nType yes to go on; anything else leaves everything as it is: ", question)
+	answer, err := a.readLine()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		a.say("Nothing was changed.")
+		return exit(exitError)
+	}
+	return nil
+}
+
+// readLine reads one line from stdin; a signal ends the waiting.
+func (a *app) readLine() (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	got := make(chan line, 1)
+	go func() { // ends with the process if nobody answers
+		text, err := bufio.NewReader(a.in).ReadString('\n')
+		got <- line{text, err}
+	}()
+	select {
+	case l := <-got:
+		return strings.TrimRight(l.text, "\r\n"), l.err
+	case <-a.signals:
+		fmt.Fprintln(a.err)
+		return "", exit(exitInterrupted)
+	}
+}
+
+// prompt asks for the value of a variable; it is nil where nobody can be asked.
+func (a *app) prompt() func(name, description string, sensitive bool) (string, error) {
+	if !a.screen.asks || a.json {
+		return nil
+	}
+	return func(name, description string, sensitive bool) (string, error) {
+		if description != "" {
+			fmt.Fprintf(a.err, "var.%s: %s\n", name, description)
+		}
+		fmt.Fprintf(a.err, "Value for var.%s: ", name)
+		if !sensitive {
+			return a.readLine()
+		}
+		text, err := term.ReadPassword(a.screen.inFd)
+		fmt.Fprintln(a.err)
+		return string(text), err
+	}
+}

@@ -1,0 +1,346 @@
+package planner
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/desired"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// Recorded is what a state holds, with the providers that can tell more about it. It takes no lock and records nothing.
+type Recorded struct {
+	p        *Planner
+	state    *statefile.State
+	backends *backends
+	missing  map[string]error // backends whose provider cannot be used, with why
+}
+
+// Open looks at a state. Providers are started when something is asked of them. A backend's block counts where the
+// configuration has one that can be evaluated, else what is recorded of it.
+func (p *Planner) Open(ctx context.Context, state *statefile.State) *Recorded {
+	bs, diags := p.collect(ctx, state, p.declared(), false)
+	r := &Recorded{p: p, state: state, backends: bs, missing: map[string]error{}}
+	for _, d := range diags.Errors() {
+		r.missing[strings.TrimPrefix(d.Address, "backend.")] = errors.New(strings.TrimSuffix(d.Detail, "."))
+	}
+	return r
+}
+
+// Close closes all backends that were opened.
+func (r *Recorded) Close() { r.backends.close() }
+
+// Live is a recorded object with what its provider says of it now.
+type Live struct {
+	*statefile.Resource
+	Addr addr.Resource
+	// Value is what was seen where Presence is Present, else what is recorded.
+	Value    cty.Value
+	Presence providers.Presence
+	Err      error // why it is Unknown
+}
+
+// Look asks about all current objects of some kinds, one batched read for each backend and kind. What cannot be asked is
+// Unknown; only a record that cannot be read is an error. The order is that of addresses.
+func (r *Recorded) Look(ctx context.Context, kinds ...string) ([]Live, error) {
+	type batch struct{ backend, kind string }
+	var all []*record
+	batches := map[batch][]*record{}
+	for _, res := range r.state.Resources() {
+		if res.Deposed != "" || !slices.Contains(kinds, res.Kind) {
+			continue
+		}
+		v, err := schema.UnmarshalValue(schema.KindObject(res.Kind), res.Attributes)
+		if err != nil {
+			return nil, fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
+		}
+		rec := &record{Resource: res, value: v}
+		all = append(all, rec)
+		batches[batch{res.Backend, res.Kind}] = append(batches[batch{res.Backend, res.Kind}], rec)
+	}
+	var wg sync.WaitGroup
+	for b, records := range batches {
+		wg.Go(func() {
+			err := r.missing[b.backend]
+			if err == nil {
+				err = r.backends.read(ctx, b.backend, b.kind, records)
+			}
+			for _, rec := range records {
+				if err != nil && rec.err == nil {
+					rec.presence, rec.err = providers.Unknown, err
+				}
+			}
+		})
+	}
+	wg.Wait()
+	out := make([]Live, len(all))
+	for i, rec := range all {
+		a, err := addr.ParseResource(rec.Address)
+		if err != nil {
+			return nil, fmt.Errorf("the state has an address that cannot be read: %w", err)
+		}
+		out[i] = Live{Resource: rec.Resource, Addr: a, Value: rec.live(), Presence: rec.presence, Err: rec.err}
+	}
+	return out, ctx.Err()
+}
+
+// open gives the backend that a recorded object is on.
+func (r *Recorded) open(ctx context.Context, res *statefile.Resource) (providers.Backend, error) {
+	if err := r.missing[res.Backend]; err != nil {
+		return nil, err
+	}
+	b, err := r.backends.open(ctx, res.Backend)
+	if err != nil {
+		return nil, err
+	}
+	return b.handle, nil
+}
+
+// job decodes a recorded job and what it stands on.
+func (r *Recorded) job(res *statefile.Resource) (providers.Object[schema.Job], []providers.Need, error) {
+	o, err := objectOf(res)
+	if err != nil {
+		return providers.Object[schema.Job]{}, nil, err
+	}
+	job, err := schema.Decode[schema.Job](o.Value)
+	if err != nil {
+		return providers.Object[schema.Job]{}, nil, fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
+	}
+	needs, err := r.needs(res, job.Instance)
+	return providers.Object[schema.Job]{ID: o.ID, Value: job, Private: o.Private, Tainted: o.Tainted}, needs, err
+}
+
+func objectOf(res *statefile.Resource) (providers.Object[cty.Value], error) {
+	v, err := schema.UnmarshalValue(schema.KindObject(res.Kind), res.Attributes)
+	if err != nil {
+		return providers.Object[cty.Value]{}, fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
+	}
+	return providers.Object[cty.Value]{ID: res.ID, Value: v, Private: res.Private, Tainted: res.Tainted}, nil
+}
+
+// needs are the recorded objects that an object stands on, its own instance first. The address of a block stands for all
+// that is recorded of it.
+func (r *Recorded) needs(res *statefile.Resource, first string) ([]providers.Need, error) {
+	var out []providers.Need
+	seen := map[string]bool{res.Address: true}
+	add := func(n *statefile.Resource) error {
+		if n == nil || seen[n.Address] {
+			return nil
+		}
+		seen[n.Address] = true
+		o, err := objectOf(n)
+		out = append(out, providers.Need{Address: n.Address, Kind: n.Kind, Backend: n.Backend, Object: o})
+		return err
+	}
+	if err := add(r.state.Resource(first)); err != nil {
+		return nil, err
+	}
+	for _, name := range res.Needs {
+		if n := r.state.Resource(name); n != nil {
+			if err := add(n); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		block, err := addr.ParseAny(name)
+		if err != nil {
+			continue // nothing of that name can be recorded
+		}
+		for _, n := range r.state.Resources() {
+			a, err := addr.ParseResource(n.Address)
+			if err != nil || n.Deposed != "" || a.Block.Block != block.Block.Block || block.Block.Key.IsSet() && a.Block.Key != block.Block.Key {
+				continue
+			}
+			if err := add(n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// JobLogs passes on a job's output, from its backend, or from the archive where the job is not there any more. yield is
+// called for each piece in order.
+func (r *Recorded) JobLogs(ctx context.Context, address string, opts providers.LogOptions, archive statefile.Archive, yield func(providers.LogEntry) error) error {
+	res := r.state.Resource(address)
+	if res == nil {
+		return r.keptLog(ctx, address, opts, archive, yield)
+	}
+	b, err := r.open(ctx, res)
+	if err != nil {
+		return err
+	}
+	reader, ok := b.(providers.LogReader)
+	if !ok {
+		return fmt.Errorf("backend %q keeps no output of jobs", res.Backend)
+	}
+	job, needs, err := r.job(res)
+	if err != nil {
+		return err
+	}
+	err = reader.JobLogs(ctx, job, needs, opts, yield)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("backend %q keeps no output of jobs", res.Backend)
+	}
+	if err != nil && providers.KindOf(err) == providers.NotFound {
+		return r.keptLog(ctx, address, opts, archive, yield)
+	}
+	return err
+}
+
+// NoLogError says that the output of a job is nowhere.
+type NoLogError struct{ Address string }
+
+func (e *NoLogError) Error() string {
+	return fmt.Sprintf("the output of %s is not kept: its instance is gone, and nobody took it before", e.Address)
+}
+
+// keptLog reads what KeepLog kept of the latest attempt.
+func (r *Recorded) keptLog(ctx context.Context, address string, opts providers.LogOptions, archive statefile.Archive, yield func(providers.LogEntry) error) error {
+	attempt := 1
+	if a, err := addr.ParseResource(address); err == nil {
+		if run := r.state.Run(a.Block.String()); run != nil {
+			for _, j := range run.Jobs {
+				if j.Index == a.Index() {
+					attempt = max(attempt, j.Attempt)
+				}
+			}
+		}
+	}
+	f, err := archive.Kept(ctx, logName(address, attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return &NoLogError{address}
+	}
+	if err != nil {
+		return fmt.Errorf("read the kept output of %s: %w", address, err)
+	}
+	defer f.Close()
+	var entries []providers.LogEntry
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var e providers.LogEntry
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			return fmt.Errorf("read the kept output of %s: %w", address, err)
+		}
+		if !e.Time.Before(opts.Since) && e.Next > opts.Offset {
+			entries = append(entries, e)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read the kept output of %s: %w", address, err)
+	}
+	if opts.Tail > 0 {
+		entries = tail(entries, opts.Tail)
+	}
+	for _, e := range entries {
+		if err := yield(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tail is what holds the last n lines.
+func tail(entries []providers.LogEntry, n int) []providers.LogEntry {
+	ends := 0
+	for i := len(entries) - 1; i >= 0; i-- {
+		if bytes.HasSuffix(entries[i].Text, []byte("\n")) || i == len(entries)-1 {
+			if ends == n {
+				return entries[i+1:]
+			}
+			ends++
+		}
+	}
+	return entries
+}
+
+// logName is where the output of one attempt is kept.
+func logName(address string, attempt int) string {
+	return "logs/" + url.PathEscape(address) + "/" + strconv.Itoa(attempt) + ".jsonl"
+}
+
+// mostKept is how many bytes of a job's output are kept when it is deleted.
+const mostKept = 64 << 20
+
+// keepTime is how long taking a log may hold up a deletion.
+const keepTime = 30 * time.Second
+
+// KeepLog keeps the output of jobs that are about to be deleted: see ApplyOptions. It is best effort; what it could not
+// keep is logged.
+func (p *Planner) KeepLog(archive statefile.Archive) func(context.Context, providers.Backend, providers.Need, []providers.Need) {
+	return func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need) {
+		reader, ok := backend.(providers.LogReader)
+		if !ok {
+			return
+		}
+		v, err := schema.Decode[schema.Job](job.Object.Value)
+		if err != nil {
+			p.Log.Warn("output of a job is not kept", "addr", job.Address, "error", err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, keepTime)
+		defer cancel()
+		var kept bytes.Buffer
+		enc := json.NewEncoder(&kept)
+		errFull := errors.New("there is too much of it")
+		err = reader.JobLogs(ctx, providers.Object[schema.Job]{ID: job.Object.ID, Value: v, Private: job.Object.Private}, needs, providers.LogOptions{}, func(e providers.LogEntry) error {
+			if kept.Len() > mostKept {
+				return errFull
+			}
+			return enc.Encode(e)
+		})
+		if err != nil {
+			p.Log.Warn("output of a job is kept in part", "addr", job.Address, "error", err)
+		}
+		if kept.Len() == 0 {
+			return
+		}
+		if err := archive.Keep(ctx, logName(job.Address, max(v.Attempt, 1)), &kept); err != nil {
+			p.Log.Warn("output of a job is not kept", "addr", job.Address, "error", err)
+		}
+	}
+}
+
+// StopJob asks a job to end, with abort at once. It returns when the job has been asked; Look tells when it has ended.
+func (r *Recorded) StopJob(ctx context.Context, address string, abort bool) error {
+	res := r.state.Resource(address)
+	if res == nil {
+		return fmt.Errorf("%s is not recorded", address)
+	}
+	b, err := r.open(ctx, res)
+	if err != nil {
+		return err
+	}
+	stopper, ok := b.(providers.Stopper)
+	if !ok {
+		return fmt.Errorf("backend %q cannot stop jobs by itself; take the block out of the configuration and apply", res.Backend)
+	}
+	job, needs, err := r.job(res)
+	if err != nil {
+		return err
+	}
+	return stopper.StopJob(ctx, job, needs, abort)
+}
+
+// Ended tells whether a job's status is final.
+func Ended(status string) bool { return isEnded(status) }
+
+// StatusOf is the status in a value of any kind.
+func StatusOf(v cty.Value) string { return desired.Text(v, "status") }

@@ -1,0 +1,79 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/offer"
+	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// Offers asks every backend of the configuration once for what would satisfy a need, and gives what fits, best first, and
+// what does not. A backend that cannot be asked is a warning, unless none can.
+func (p *Planner) Offers(ctx context.Context, state *statefile.State, query offer.Query) (offer.Selection, diag.List) {
+	w := &walk{p: p, now: p.Now(), state: state}
+	blocks, diags := w.backendBlocks()
+	if diags.HasErrors() {
+		return offer.Selection{}, p.explained(diags)
+	}
+	bs, ds := p.collect(ctx, state, blocks, true)
+	diags = append(diags, ds...)
+	if diags.HasErrors() {
+		return offer.Selection{}, p.explained(diags)
+	}
+	defer bs.close()
+	names := slices.DeleteFunc(bs.declaredNames(), func(n string) bool {
+		return query.Need.Backends != nil && !slices.Contains(query.Need.Backends, n)
+	})
+	lists := make([][]schema.Offer, len(names))
+	errs := make([]error, len(names))
+	known := map[string]offer.Backend{}
+	for _, n := range names {
+		known[n] = offerBackend(bs.all[n])
+	}
+	var wg sync.WaitGroup
+	for i, n := range names {
+		wg.Go(func() {
+			b, err := bs.open(ctx, n)
+			if err != nil {
+				errs[i] = err
+				return
+			}
+			o, ok := b.handle.(providers.Offerer)
+			if !ok {
+				return
+			}
+			errs[i] = o.Offers(ctx, []schema.Requirements{query.Effective(known[n])}, func(_ int, of schema.Offer) {
+				of.Backend = n
+				lists[i] = append(lists[i], of)
+			})
+		})
+	}
+	wg.Wait()
+	failedOnes := 0
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		failedOnes++
+		diags = append(diags, diag.Warnf("Backend cannot be asked", "%s", sentence(fmt.Sprintf("Backend %q: %v", names[i], err))).For("backend."+names[i])...)
+	}
+	if failedOnes == len(names) {
+		for _, d := range diags {
+			d.Severity = diag.Error
+		}
+	}
+	return offer.Select(query, offer.Merge(lists), known), p.explained(diags)
+}
+
+// offerBackend is what counts of a backend when offers are chosen.
+func offerBackend(b *backend) offer.Backend {
+	c := b.description.Capabilities
+	return offer.Backend{MultiNode: c.MultiNode, Spot: c.Spot, Blocks: c.Blocks, Reservations: c.Reservations, Privileged: c.Privileged,
+		InstanceMounts: c.InstanceMounts, ExistingMachines: c.ExistingMachines, SharedNetwork: c.SharedNetwork}
+}

@@ -1,0 +1,59 @@
+package planner
+
+import (
+	"context"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// Validate checks everything that can be checked without a state and without any cloud: all blocks, the order of them,
+// and what each backend's provider says of its settings. A provider that is known is not started for that.
+func (p *Planner) Validate(ctx context.Context) diag.List {
+	list := p.Config.Validate()
+	if list.HasErrors() {
+		return list
+	}
+	levels, ds := p.Config.Order()
+	list = append(list, ds...)
+	if list.HasErrors() {
+		return p.explained(list)
+	}
+	empty := statefile.New("", nil)
+	w := &walk{p: p, now: p.Now(), state: empty, levels: levels, decoded: map[addr.Block]*decodedBlock{}}
+	blocks, ds := w.backendBlocks()
+	list = append(list, ds...)
+	if !list.HasErrors() {
+		_, ds = p.collect(ctx, empty, blocks, w.needsBackend())
+		list = append(list, ds...)
+	}
+	return p.explained(list)
+}
+
+// declared are the backends of the configuration that can be evaluated without a resource; none without a configuration.
+func (p *Planner) declared() map[string]backendBlock {
+	if p.Config == nil {
+		return nil
+	}
+	w := &walk{p: p, now: p.Now(), state: statefile.New("", nil), decoded: map[addr.Block]*decodedBlock{}}
+	blocks, _ := w.backendBlocks() // what is wrong with one is told by plan; its recorded configuration stands in
+	return blocks
+}
+
+// ProviderNames lists the providers that the configuration uses, in order.
+func (p *Planner) ProviderNames() ([]string, error) {
+	w := &walk{p: p, now: p.Now(), state: statefile.New("", nil), decoded: map[addr.Block]*decodedBlock{}}
+	blocks, diags := w.backendBlocks()
+	if err := diags.Err(); err != nil {
+		return nil, err
+	}
+	names := map[string]bool{}
+	for _, b := range blocks {
+		names[b.provider] = true
+	}
+	if len(blocks) == 0 && w.needsBackend() {
+		names[defaultBackend] = true
+	}
+	return sortedKeys(names), nil
+}
