@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -55,11 +56,14 @@ func TestContract(t *testing.T) {
 func contract(t *testing.T, reach func(*testing.T, providers.Provider) providers.Provider) provtest.Options {
 	machine := facts(t)
 	homes := map[string]string{}
-	dir := func(t *testing.T, kind, id string) string { return filepath.Join(homes[t.Name()], "local", kind+"s", id) }
+	dir := func(t *testing.T, kind, id string) string {
+		return filepath.Join(homes[t.Name()], "local", kind+"s", id)
+	}
 	pid := func(t *testing.T, kind, id string) int { return pidOf(t, kind, dir(t, kind, id)) }
 	suspend := func(t *testing.T, kind, id string) func() {
 		p := pid(t, kind, id)
 		require.NoError(t, syscall.Kill(p, syscall.SIGSTOP))
+		require.True(t, eventually(func() bool { return strings.HasPrefix(state(p), "T") }), "it does not stop")
 		return func() { require.NoError(t, syscall.Kill(p, syscall.SIGCONT)) }
 	}
 	vanish := func(t *testing.T, kind, id string) {
@@ -74,12 +78,14 @@ func contract(t *testing.T, reach func(*testing.T, providers.Provider) providers
 		},
 		Parallel: 4,
 		Instance: &provtest.Sample[schema.Instance]{
-			Value:       func(n int) schema.Instance { return instance(machine, fmt.Sprintf("train-%d", n), 2) },
-			Update:      func(v *schema.Instance) { v.Name = "other"; v.AuthorizedKeys = []string{"ssh-ed25519 AAAA new"} },
-			Replace:     func(v *schema.Instance) string { v.Blocks = value.BlocksOf(machine.CPUs * 2); return "blocks" },
-			Invalid:     func(v *schema.Instance) { v.Host = &schema.Host{Hostname: "10.0.0.1"} },
-			Vanish:      func(t *testing.T, o providers.Object[schema.Instance]) { vanish(t, addr.KindInstance, o.ID) },
-			Unreachable: func(t *testing.T, o providers.Object[schema.Instance]) func() { return suspend(t, addr.KindInstance, o.ID) },
+			Value:   func(n int) schema.Instance { return instance(machine, fmt.Sprintf("train-%d", n), 2) },
+			Update:  func(v *schema.Instance) { v.Name = "other"; v.AuthorizedKeys = []string{"ssh-ed25519 AAAA new"} },
+			Replace: func(v *schema.Instance) string { v.Blocks = value.BlocksOf(machine.CPUs * 2); return "blocks" },
+			Invalid: func(v *schema.Instance) { v.Host = &schema.Host{Hostname: "10.0.0.1"} },
+			Vanish:  func(t *testing.T, o providers.Object[schema.Instance]) { vanish(t, addr.KindInstance, o.ID) },
+			Unreachable: func(t *testing.T, o providers.Object[schema.Instance]) func() {
+				return suspend(t, addr.KindInstance, o.ID)
+			},
 		},
 		Volume: &provtest.Sample[schema.Volume]{
 			Value:   func(n int) schema.Volume { return volume(fmt.Sprintf("data-%d", n)) },
@@ -106,8 +112,10 @@ func contract(t *testing.T, reach func(*testing.T, providers.Provider) providers
 				_, err := client.NewGateway(dir(t, addr.KindGateway, o.ID)).Configure(t.Context(), api.GatewayConfig{Domain: "other.example"})
 				require.NoError(t, err)
 			},
-			Vanish:      func(t *testing.T, o providers.Object[schema.Gateway]) { vanish(t, addr.KindGateway, o.ID) },
-			Unreachable: func(t *testing.T, o providers.Object[schema.Gateway]) func() { return suspend(t, addr.KindGateway, o.ID) },
+			Vanish: func(t *testing.T, o providers.Object[schema.Gateway]) { vanish(t, addr.KindGateway, o.ID) },
+			Unreachable: func(t *testing.T, o providers.Object[schema.Gateway]) func() {
+				return suspend(t, addr.KindGateway, o.ID)
+			},
 		},
 		Job: &provtest.Sample[schema.Job]{
 			Value: func(n int) schema.Job {

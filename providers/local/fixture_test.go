@@ -51,6 +51,12 @@ func processes(dir string) string {
 	return strings.Join(left, "")
 }
 
+// state is how ps shows a process: T when it is stopped.
+func state(pid int) string {
+	out, _ := exec.Command("ps", "-o", "stat=", "-p", fmt.Sprint(pid)).Output()
+	return strings.TrimSpace(string(out))
+}
+
 func eventually(ask func() bool) bool {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if ask() {
