@@ -26,6 +26,7 @@ type ApplyOptions struct {
 	Observe     func(apply.Event)
 	Interrupt   <-chan struct{} // start nothing new; cancel ctx for more than that
 	By          string          // who applies
+	Policy      apply.Policy    // when to try again; zero fields have their defaults
 	// KeepLog is told about a job that is about to be deleted.
 	KeepLog func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need)
 }
@@ -67,7 +68,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	}
 	rec := recorder{bs: bs, session: o.Session, p: p, by: o.By, plan: o.Plan.ID, done: map[string]bool{}}
 	return apply.Run(ctx, apply.Options{
-		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog,
+		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy,
 		Backends: rec.open,
 		Resolve: func(ctx context.Context, address string, _ *plan.Candidate) (cty.Value, error) {
 			return r.resolve(ctx, address)

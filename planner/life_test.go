@@ -27,6 +27,7 @@ type life struct {
 	store *statefile.Local
 	now   time.Time
 	vars  []config.Assignment
+	fault string // the fake's script of what goes wrong
 }
 
 func newLife(t *testing.T) *life {
@@ -43,9 +44,16 @@ func (l *life) planner(hcl string) *planner.Planner {
 	cfg, diags := config.Load(l.t.Context(), config.LoadOptions{Sources: []config.Source{{Path: "main.dstack.hcl", Text: []byte(backendFake + hcl)}}, Dir: l.t.TempDir(), Vars: l.vars})
 	require.NoError(l.t, diags.Err())
 	return &planner.Planner{
-		Config: cfg, Providers: cloud{fake.New(fake.Options{World: l.world})}, Now: func() time.Time { return l.now },
+		Config: cfg, Providers: cloud{fake.New(fake.Options{World: l.world, Getenv: l.getenv})}, Now: func() time.Time { return l.now },
 		Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler), Version: "test", Store: "the test",
 	}
+}
+
+func (l *life) getenv(name string) string {
+	if name == fake.FaultsEnv {
+		return l.fault
+	}
+	return ""
 }
 
 func (l *life) plan(hcl string) *plan.Plan {
@@ -67,9 +75,19 @@ func (l *life) carry(hcl string, p *plan.Plan) (*apply.Result, error) {
 	l.t.Helper()
 	session, err := l.store.Lock(l.t.Context(), statefile.NewHolder("apply", "ana", "laptop", 1, l.now, func(string) string { return "" }))
 	require.NoError(l.t, err)
-	res, err := l.planner(hcl).Apply(context.Background(), planner.ApplyOptions{Plan: p, Session: session, By: "ana"})
+	res, err := l.planner(hcl).Apply(context.Background(), planner.ApplyOptions{Plan: p, Session: session, By: "ana", Policy: soon()})
 	require.NoError(l.t, session.Close(l.t.Context()))
 	return res, err
+}
+
+// soon tries again as often as usual, but at once.
+func soon() apply.Policy {
+	p := apply.DefaultPolicy()
+	for kind, b := range p.Retries {
+		b.First, b.Max = time.Millisecond, 2*time.Millisecond
+		p.Retries[kind] = b
+	}
+	return p
 }
 
 // apply plans and applies, and proves that nothing is left to do.
@@ -252,4 +270,11 @@ func TestTwoPlansOfTheSameInputsDifferInTheirTimeAlone(t *testing.T) {
 	require.NotEqual(t, a.CreatedAt, b.CreatedAt)
 	b.CreatedAt = a.CreatedAt
 	require.Empty(t, cmp.Diff(a, b))
+}
+
+func (l *life) mustState() *statefile.State {
+	l.t.Helper()
+	state, err := l.store.Read(l.t.Context())
+	require.NoError(l.t, err)
+	return state
 }
