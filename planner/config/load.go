@@ -46,6 +46,8 @@ type Assignment struct {
 	Name string
 	Text string // a text for a variable of type string, number or bool, else an expression
 	File string // a file of `name = value`; Name and Text are then unused
+	// Value stands for Text where it is set: a saved plan keeps values, not texts.
+	Value cty.Value
 }
 
 // largestFile is the size in bytes above which a file is not read: HCL needs some two hundred times as much memory.

@@ -144,6 +144,10 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 				a.Name, schema.DidYouMean(a.Name, names), a.Name)...)
 			continue
 		}
+		if a.Value != cty.NilVal {
+			values[a.Name] = given{value: a.Value, from: "the plan"}
+			continue
+		}
 		values[a.Name] = given{text: a.Text, literal: true, from: "--var"}
 	}
 	for _, name := range names {

@@ -1,0 +1,552 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner"
+	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/render"
+	"github.com/dstackai/dstack-planner/statefile"
+)
+
+// applying are the flags of apply and destroy.
+type applying struct {
+	planning
+	approved    bool
+	lockTimeout time.Duration
+	wait        bool
+	follow      string
+}
+
+func (ap *applying) register(cmd *cobra.Command) {
+	ap.planning.register(cmd)
+	cmd.Flags().BoolVar(&ap.approved, "auto-approve", false, "do not ask")
+	cmd.Flags().DurationVar(&ap.lockTimeout, "lock-timeout", 0, "how long to wait while somebody else changes the state")
+}
+
+func applyCommand(a *app) *cobra.Command {
+	var ap applying
+	cmd := &cobra.Command{
+		Use: "apply [PLAN]", Short: "Make the configuration come true, or a saved plan",
+		Long: `Without a saved plan it makes one, shows it and asks. With one it does exactly what that plan says, without a question, and refuses if what the plan relies on has moved.
+
+The first Ctrl-C starts nothing new and lets what is under way end; the second leaves at once, and what is not known is found out by the next plan.
+
+What can be written in a block: dstack help fleet`,
+		Args: args(0, 1, "at most one saved plan"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := ap.check(cmd); err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				if ap.destroy || ap.noRefresh {
+					return usage(cmd, "--destroy and --no-refresh say how to make a plan, and %s is made.", args[0])
+				}
+				return a.applySaved(cmd, ap, args[0])
+			}
+			return a.applyFresh(cmd, ap, "apply")
+		},
+	}
+	ap.register(cmd)
+	jsonFlag(a, cmd, "print one event a line; nobody is asked")
+	fs := cmd.Flags()
+	fs.BoolVar(&ap.destroy, "destroy", false, "destroy everything that is recorded")
+	fs.BoolVar(&ap.wait, "wait", false, "wait for tasks to end, and exit 1 unless all are done")
+	fs.StringVar(&ap.follow, "follow", "", "print the output of a `RUN` until its end, and exit 0 only if it is done")
+	cmd.MarkFlagsMutuallyExclusive("wait", "follow")
+	return cmd
+}
+
+func destroyCommand(a *app) *cobra.Command {
+	var ap applying
+	cmd := &cobra.Command{
+		Use: "destroy", Short: "Destroy everything that is recorded", Args: args(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := ap.check(cmd); err != nil {
+				return err
+			}
+			ap.destroy = true
+			return a.applyFresh(cmd, ap, "destroy")
+		},
+	}
+	ap.register(cmd)
+	jsonFlag(a, cmd, "print one event a line; nobody is asked")
+	return cmd
+}
+
+// applyFresh makes a plan without the lock, shows it, asks, and applies it.
+func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error {
+	if a.json {
+		a.events = newEvents(a)
+	}
+	f, st, p, err := a.planFor(cmd.Context(), ap)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	o := a.options()
+	o.Verbose = ap.verbose
+	if a.json {
+		a.events.plan(p)
+	} else {
+		o.Asking = planner.Changed(p)
+		a.printf("%s", render.Text(p, o))
+	}
+	again := again(cmd, ap, command)
+	if !planner.Changed(p) {
+		if !a.json && !ap.destroy {
+			a.outputsOf(st)
+		}
+		return a.after(cmd.Context(), f, ap)
+	}
+	if !ap.approved {
+		a.printf("\n")
+		question := "Shall this be done?"
+		if p.Destroy {
+			question = "Shall all of this be destroyed? It cannot be taken back."
+		}
+		if err := a.confirm("dstack "+command, question, again+" --auto-approve"); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		a.printf("\n")
+	}
+	return a.carryOut(cmd.Context(), f, ap, p, work{command: command, title: "", again: again})
+}
+
+// planFor is the part of an apply that the first interrupt ends at once.
+func (a *app) planFor(ctx context.Context, ap applying) (*folder, *statefile.State, *plan.Plan, error) {
+	ctx, cancel := a.interruptible(ctx)
+	defer cancel()
+	f, err := a.open(ctx, ap.inputs)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	st, err := f.makeState(ctx)
+	if err == nil {
+		var p *plan.Plan
+		if p, err = f.plan(ctx, st, ap.planning, nil); err == nil {
+			return f, st, p, nil
+		}
+	}
+	f.close()
+	return nil, nil, nil, err
+}
+
+// again is the command that goes on where this one stopped.
+func again(cmd *cobra.Command, ap applying, command string) string {
+	text := "dstack " + command
+	if ap.destroy && command == "apply" {
+		text += " --destroy"
+	}
+	if cmd.Flags().Changed("parallelism") {
+		text += fmt.Sprintf(" --parallelism %d", ap.parallelism)
+	}
+	for _, v := range ap.inputs.list {
+		if v.File != "" {
+			text += " --var-file " + shellWord(v.File)
+		} else {
+			text += " --var " + v.Name + "=..." // its value may be a secret
+		}
+	}
+	return text
+}
+
+func shellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:,@%") == "" && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// applySaved applies a plan that was saved, without a question.
+func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
+	if a.json {
+		a.events = newEvents(a)
+	}
+	p, err := readPlan(path)
+	if err != nil {
+		return err
+	}
+	f, err := a.openPlan(cmd, ap.inputs, p)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	st, err := f.store.Read(cmd.Context())
+	if errors.Is(err, statefile.ErrNotInitialised) {
+		return fail(exitStale, "Plan is stale", "%s was made from a state that is not here: there is none in %s. A local state does not travel; apply the plan where it was made.", path, f.store.Describe())
+	}
+	if err != nil {
+		return failedWith(err, "State cannot be read")
+	}
+	if st.Lineage() != p.Lineage {
+		return fail(exitStale, "Plan is stale", "%s was made from another state: that one has the lineage %s, the one in %s has %s. A local state does not travel; apply the plan where it was made.", path, p.Lineage, f.store.Describe(), st.Lineage())
+	}
+	if applied, ok := st.Plan(p.ID); ok && applied.Status == statefile.PlanApplied {
+		a.alreadyApplied(path, applied.FinishedAt)
+		return a.after(cmd.Context(), f, ap)
+	}
+	if !planner.Changed(p) {
+		if a.json {
+			a.events.emit(event{Type: "apply_complete", Message: "The plan has no changes.", Plan: p.ID, Tally: &tally{}})
+		} else {
+			a.printf("%s has no changes. Nothing was done.\n", path)
+		}
+		return a.after(cmd.Context(), f, ap)
+	}
+	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: "dstack apply " + shellWord(path)})
+}
+
+func (a *app) alreadyApplied(name string, at time.Time) {
+	text := name + " is applied already"
+	if !at.IsZero() {
+		text += ", since " + at.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	text += ". Nothing was done."
+	if a.json {
+		a.events.emit(event{Type: "apply_complete", Message: text, Tally: &tally{}})
+		return
+	}
+	a.printf("%s\n", text)
+}
+
+// openPlan opens the configuration that a plan was made from: its files and its plain variables are in the plan, its
+// secret ones are given again.
+func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan) (*folder, error) {
+	opts := config.LoadOptions{Environ: a.environ, Version: a.version, Vars: slices.Clone(in.list)}
+	for _, s := range p.Sources {
+		opts.Sources = append(opts.Sources, config.Source{Path: s.Path, Text: []byte(s.Text)})
+	}
+	for _, v := range in.list {
+		if _, fixed := p.Variables[v.Name]; fixed {
+			return nil, usage(cmd, "--var %s=... comes too late: the plan was made with a value of var.%s. Only sensitive variables are given again; for another value make another plan.", v.Name, v.Name)
+		}
+	}
+	for name, v := range p.Variables {
+		ty, err := ctyjson.UnmarshalType(v.Type)
+		if err == nil {
+			var val cty.Value
+			if val, err = ctyjson.Unmarshal(v.Value, ty); err == nil {
+				opts.Vars = append(opts.Vars, config.Assignment{Name: name, Value: val})
+			}
+		}
+		if err != nil {
+			return nil, fail(exitError, "Plan cannot be read", "The value of var.%s in the plan is damaged: %v.", name, err)
+		}
+	}
+	cfg, list := config.Load(cmd.Context(), opts)
+	if list.HasErrors() {
+		if missing := missingSecrets(list, p); missing != nil {
+			return nil, &exitErr{code: exitStale, diags: missing}
+		}
+		return nil, failed(list)
+	}
+	return a.newFolder(cfg, false)
+}
+
+// missingSecrets are the errors about secret variables, if there are no others.
+func missingSecrets(list diag.List, p *plan.Plan) diag.List {
+	for _, d := range list.Errors() {
+		if _, secret := p.Secrets[d.Address]; !secret {
+			return nil
+		}
+	}
+	return list.Errors()
+}
+
+// work is what an apply is called.
+type work struct {
+	command string // apply or destroy
+	title   string // the file of the plan, "" if there is none
+	again   string // the command that does what is left
+}
+
+// carryOut takes the lock, applies a plan and says how that ended.
+func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan, w work) error {
+	session, err := a.lock(ctx, f, ap, p, w)
+	if err != nil {
+		return err
+	}
+	began := a.now()
+	show := newProgress(a, p, w.title, ap.parallelism)
+	stop := make(chan struct{})
+	run, cancel := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-a.signals:
+			show.interrupted()
+			close(stop)
+		case <-ended:
+			return
+		}
+		select {
+		case <-a.signals:
+			cancel()
+		case <-ended:
+		}
+	}()
+	pl := f.planner()
+	holder := a.holder(w.command)
+	result, err := pl.Apply(run, planner.ApplyOptions{
+		Plan: p, Session: session, Parallelism: ap.parallelism, Observe: show.observe, Interrupt: stop, By: holder.Who(), KeepLog: pl.KeepLog(f.store),
+	})
+	close(ended)
+	<-watched
+	show.close()
+	st := session.State()
+	cancelled := run.Err() != nil
+	cancel()
+	if cerr := session.Close(context.WithoutCancel(ctx)); cerr != nil {
+		a.complain(diag.Warnf("State was not folded", "%s. What was recorded is in the journal; nothing is lost.", capital(strings.TrimSuffix(cerr.Error(), "."))))
+	}
+	if err != nil {
+		return a.notStarted(err, p, w)
+	}
+	if result.AlreadyApplied {
+		a.alreadyApplied(w.name(), result.AppliedAt)
+		return a.after(ctx, f, ap)
+	}
+	code := a.ending(result, p, st, w, a.now().Sub(began))
+	if code == exitOK && cancelled {
+		code = exitInterrupted
+	}
+	if code != exitOK {
+		a.quietInterrupt = true
+		return exit(code)
+	}
+	return a.after(ctx, f, ap)
+}
+
+func (w work) name() string {
+	if w.title != "" {
+		return w.title
+	}
+	return "The plan"
+}
+
+// lock makes this process the only writer, after waiting as long as it may.
+func (a *app) lock(ctx context.Context, f *folder, ap applying, p *plan.Plan, w work) (statefile.Session, error) {
+	ctx, cancel := a.interruptible(ctx)
+	defer cancel()
+	holder := a.holder(w.command)
+	holder.Plan = p.ID
+	s, err := statefile.LockWait(ctx, f.store, holder, ap.lockTimeout, func(e *statefile.LockedError) {
+		who := "somebody"
+		if e.Holder != nil {
+			who = e.Holder.String()
+		}
+		a.say("Waiting up to %s for the lock, which is held by %s.", ap.lockTimeout, who)
+	})
+	if err != nil && ctx.Err() != nil {
+		return nil, exit(exitInterrupted)
+	}
+	return s, failedWith(err, "State cannot be locked")
+}
+
+// notStarted explains why a plan was not applied at all.
+func (a *app) notStarted(err error, p *plan.Plan, w work) error {
+	if stale, ok := errors.AsType[*apply.StaleError](err); ok {
+		detail := capital(stale.Reason) + "."
+		if len(stale.Moved) > 0 {
+			detail = "Since it was made this has changed:"
+			for _, m := range stale.Moved {
+				detail += "\n  " + m.String()
+			}
+			detail += "\nNothing was done."
+		}
+		next := "dstack " + w.command
+		if w.title != "" {
+			next = "dstack plan --out " + shellWord(w.title)
+		}
+		return fail(exitStale, "Plan is stale", "%s Make it again:\n  %s", detail, next)
+	}
+	if changed, ok := errors.AsType[*planner.ChangedInputError](err); ok {
+		return fail(exitStale, "Input has changed", "%s", sentenceOf(changed.Error()))
+	}
+	return failedWith(err, "Plan cannot be applied")
+}
+
+func sentenceOf(s string) string {
+	if strings.HasSuffix(s, ".") || strings.Contains(s, "\n") {
+		return s
+	}
+	return s + "."
+}
+
+// ending prints the tally and what follows, and returns the code.
+func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work, elapsed time.Duration) int {
+	t := tallyOf(r, p, st, elapsed)
+	t.Next = w.again
+	code := exitOK
+	switch {
+	case r.Interrupted && !r.Complete():
+		code = exitInterrupted
+	case !r.Complete():
+		code = exitIncomplete
+	case r.Interrupted:
+		code = exitInterrupted
+	}
+	if code == exitOK {
+		t.Follow = follow(p, st)
+	}
+	if a.json {
+		level := "info"
+		if code != exitOK {
+			level = "error"
+		}
+		outputs := map[string]any(nil)
+		if code == exitOK {
+			outputs = outputsJSON(st.Outputs())
+		}
+		first, _, _ := strings.Cut(t.Text(render.Options{Width: 1000}), "\n")
+		a.events.emit(event{Level: level, Type: "apply_complete", Message: first, Plan: p.ID, Serial: t.Serial, Outputs: outputs,
+			Tally: &tally{Done: t.Done, Failed: len(t.Failed), NotStarted: len(t.NotStarted)}})
+		return code
+	}
+	a.printf("%s", t.Text(a.options()))
+	if code == exitOK && !p.Destroy {
+		a.outputsOf(st)
+	}
+	return code
+}
+
+// outputsOf prints the outputs after an apply.
+func (a *app) outputsOf(st *statefile.State) {
+	if out := st.Outputs(); len(out) > 0 {
+		a.printf("\nOutputs\n")
+		a.printOutputs(out, "  ")
+	}
+}
+
+// tallyOf counts what became of the declared resources.
+func tallyOf(r *apply.Result, p *plan.Plan, st *statefile.State, elapsed time.Duration) render.Tally {
+	t := render.Tally{Interrupted: r.Interrupted, Elapsed: elapsed, Before: p.Cost.Before, After: p.Cost.After, Serial: st.Serial()}
+	changes := map[string]*plan.Change{}
+	for _, c := range p.Changes {
+		changes[c.Address] = c
+	}
+	// A replace is several steps of one address; it counts once, and as what is worst of them.
+	type outcome struct{ failed, left bool }
+	outcomes := map[string]*outcome{}
+	for _, s := range r.Steps {
+		c := changes[s.Address]
+		if c == nil || s.Op == plan.OpJoin {
+			continue
+		}
+		o := outcomes[s.Address]
+		if o == nil {
+			o = &outcome{}
+			outcomes[s.Address] = o
+		}
+		switch s.Status {
+		case apply.Failed:
+			o.failed = true
+			message := "it failed"
+			if s.Err != nil {
+				message = s.Err.Error()
+			}
+			if s.Unknown {
+				message += "\nWhether anything was made is not known; the next plan finds out."
+			}
+			t.Failed = append(t.Failed, render.FailedStep{Address: s.Address, Action: string(s.Op), Tries: s.Tries, Elapsed: s.Elapsed, Message: message})
+		case apply.Skipped, apply.NotStarted:
+			if !o.left && !o.failed {
+				var because []string
+				if s.Because != "" {
+					because = []string{s.Because}
+				}
+				t.NotStarted = append(t.NotStarted, render.SkippedStep{Address: s.Address, Because: because})
+			}
+			o.left = true
+		}
+	}
+	for address, o := range outcomes {
+		if !o.failed && !o.left && changes[address].Kind != addr.KindSupport {
+			t.Done++
+		}
+		c := changes[address]
+		if c.Action == plan.DeleteThenCreate && (o.failed || o.left) && st.Resource(address) == nil {
+			t.Gone = append(t.Gone, plan.Note{Address: address, Text: "the old one was destroyed, and there is no new one yet"})
+		}
+	}
+	slices.SortFunc(t.Gone, func(x, y plan.Note) int { return statefile.CompareAddresses(x.Address, y.Address) })
+	if !r.Complete() {
+		t.After = t.Before // what it costs now is known after the next refresh
+	}
+	t.Ended = endedJobs(p, st)
+	return t
+}
+
+// endedJobs are jobs that the plan started and that have ended by now, with how.
+func endedJobs(p *plan.Plan, st *statefile.State) []plan.Note {
+	var out []plan.Note
+	for _, c := range p.Changes {
+		if c.Kind != addr.KindJob || c.Action == plan.Delete {
+			continue
+		}
+		r := st.Resource(c.Address)
+		if r == nil || !planner.Ended(r.Status) {
+			continue
+		}
+		v := jobOf(r.Attributes)
+		text := v.Status
+		if v.Status != "done" {
+			if v.Reason != "" {
+				text += ", " + strings.ReplaceAll(v.Reason, "_", " ")
+			}
+			if v.ExitCode != nil {
+				text += fmt.Sprintf(" (exit code %d)", *v.ExitCode)
+			}
+		}
+		out = append(out, plan.Note{Address: c.Address, Text: text})
+	}
+	return out
+}
+
+// mostFollow is how many commands are named at the end.
+const mostFollow = 3
+
+// follow names the commands that follow the runs that were started.
+func follow(p *plan.Plan, st *statefile.State) []string {
+	var out []string
+	more := 0
+	seen := map[string]bool{}
+	for _, c := range p.Changes {
+		r := st.Resource(c.Address)
+		if c.Kind != addr.KindJob || c.Action == plan.Delete || r == nil {
+			continue
+		}
+		name := jobOf(r.Attributes).Run
+		if name == "" || seen[name] {
+			continue
+		}
+		seen[name] = true
+		if len(out) == mostFollow {
+			more++
+			continue
+		}
+		out = append(out, "dstack logs "+name)
+	}
+	if more > 0 {
+		out = append(out, "dstack ps")
+	}
+	return out
+}
