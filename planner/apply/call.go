@@ -16,12 +16,14 @@ func (e *engine) guarded(ctx context.Context, limit time.Duration, f func(contex
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
+		answer := error(providers.Errorf(providers.Internal, "the call ended without an answer"))
 		defer func() {
 			if p := recover(); p != nil {
-				done <- providers.Errorf(providers.Internal, "the provider's code panicked: %v\n%s", p, debug.Stack())
+				answer = providers.Errorf(providers.Internal, "the provider's code panicked: %v\n%s", p, debug.Stack())
 			}
+			done <- answer
 		}()
-		done <- f(ctx)
+		answer = f(ctx)
 	}()
 	over := false
 	select {

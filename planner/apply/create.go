@@ -220,6 +220,12 @@ func (e *engine) waitForCapacity(ctx context.Context, a *attempt, kind providers
 func (e *engine) ensure(ctx context.Context, w *worker, s *step) (*entry, error) {
 	c := s.change
 	r := e.state.Resource(c.Address)
+	if r != nil && r.Changed.Plan == e.plan.ID && e.halfDeleted(s) {
+		if err := e.unmake(ctx, w, s); err != nil {
+			return nil, err
+		}
+		r = nil
+	}
 	if r != nil && r.Changed.Plan == e.plan.ID {
 		w.flush(ctx)
 		want, err := e.wanted(ctx, c)
@@ -241,6 +247,15 @@ func (e *engine) ensure(ctx context.Context, w *worker, s *step) (*entry, error)
 		}
 	}
 	return e.create(ctx, w, s)
+}
+
+// halfDeleted tells, once, whether an earlier apply of the plan was about to delete a support object that it had made.
+func (e *engine) halfDeleted(s *step) bool {
+	if s.looked {
+		return false
+	}
+	s.looked = true
+	return len(e.takenUp(statefile.Ref{Address: s.plan.Address}, statefile.Delete, nil)) > 0
 }
 
 // unmake deletes a support object that this plan has made.

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -351,4 +352,31 @@ func (gs *groups) exchange(ctx context.Context, w *worker, old, taken []string) 
 		gs.e.emitStep(s, Event{Type: EventDone})
 	}
 	return nil
+}
+
+// tidy deletes, when all is done, support objects that this plan has made for candidates that were not taken in the end:
+// those of an earlier apply that was cut off while a group moved.
+func (gs *groups) tidy(ctx context.Context) {
+	e := gs.e
+	if len(gs.supports) == 0 || e.schedule.halted() || !e.allDone() {
+		return
+	}
+	w := &worker{e: e}
+	for _, s := range slices.Backward(e.steps) {
+		if s.plan.Op != plan.OpCreate || !gs.unneeded(s.plan.Address) {
+			continue
+		}
+		ref := statefile.Ref{Address: s.plan.Address}
+		err := e.unmake(ctx, w, s)
+		if !s.takenUp {
+			for _, in := range e.takenUp(ref, statefile.Create, s.change) {
+				err = errors.Join(err, e.abandon(ctx, w, s, in))
+			}
+		}
+		if err != nil {
+			s.result.Err = err
+			e.schedule.resettle(s, Failed)
+			e.emitStep(s, Event{Type: EventFailed, Error: err.Error()})
+		}
+	}
 }

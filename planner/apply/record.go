@@ -186,7 +186,7 @@ func (e *engine) needsOf(c *plan.Change) []string {
 	return slices.DeleteFunc(slices.Clone(c.Needs), e.groups.unneeded)
 }
 
-// needs are the recorded objects that addresses name.
+// needs are the recorded objects that addresses name, first before all others. A block among them is about the order alone.
 func (e *engine) needs(address string, names []string, first string) ([]providers.Need, error) {
 	var out []providers.Need
 	seen := map[string]bool{}
@@ -219,7 +219,6 @@ func (e *engine) needs(address string, names []string, first string) ([]provider
 		if kind := a.Kind(); kind == addr.KindInstance || kind == addr.KindJob || kind == addr.KindSupport {
 			return nil, fmt.Errorf("%s needs %s, which is not recorded", address, name)
 		}
-		// A block in general is about the order alone: what of it a provider needs is named by itself.
 	}
 	return out, nil
 }
@@ -231,12 +230,7 @@ func (e *engine) recordedNeeds(r *statefile.Resource) []providers.Need {
 		on = instanceOf(r)
 	}
 	names := slices.DeleteFunc(slices.Clone(r.Needs), func(name string) bool {
-		a, err := addr.ParseAny(name)
-		if err != nil {
-			return true
-		}
-		block := a.Kind() == "" || a.Kind() == addr.KindVolume || a.Kind() == addr.KindGateway
-		return !block && e.state.Resource(name) == nil
+		return e.state.Resource(name) == nil
 	})
 	needs, err := e.needs(r.Address, names, on)
 	if err != nil {
@@ -260,46 +254,6 @@ func instanceOf(r *statefile.Resource) string {
 		return textOf(o.Value, "instance")
 	}
 	return ""
-}
-
-// blocks finds the resources of a block: those recorded at the start, and those of the plan.
-type blocks struct {
-	byBlock map[addr.Block][]addr.Resource
-}
-
-func newBlocks(state *statefile.State, changes []*plan.Change) *blocks {
-	b := &blocks{byBlock: map[addr.Block][]addr.Resource{}}
-	seen := map[string]bool{}
-	add := func(address string) {
-		if seen[address] {
-			return
-		}
-		seen[address] = true
-		if a, err := addr.ParseResource(address); err == nil && a.Kind() != addr.KindSupport {
-			b.byBlock[a.Block.Block] = append(b.byBlock[a.Block.Block], a)
-		}
-	}
-	for _, r := range state.Resources() {
-		add(r.Address)
-	}
-	for _, c := range changes {
-		add(c.Address)
-	}
-	for _, list := range b.byBlock {
-		slices.SortFunc(list, addr.Resource.Compare)
-	}
-	return b
-}
-
-// of lists the addresses of a block's resources, or of one repetition of it.
-func (b *blocks) of(a addr.Resource) []string {
-	var out []string
-	for _, r := range b.byBlock[a.Block.Block] {
-		if !a.Block.Key.IsSet() || r.Block == a.Block {
-			out = append(out, r.String())
-		}
-	}
-	return out
 }
 
 // lockName names what must not change between reading a record and appending its successor.

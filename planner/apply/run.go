@@ -26,7 +26,6 @@ type engine struct {
 	steps    []*step
 	schedule *schedule
 	groups   *groups
-	blocks   *blocks
 	locks    locks
 	changes  map[statefile.Ref]*plan.Change
 	intents  map[statefile.Ref][]*statefile.Intent // open when the apply began
@@ -64,6 +63,7 @@ func Run(ctx context.Context, opts Options) (*Result, error) {
 		return nil, err
 	}
 	e.walk(ctx)
+	e.groups.tidy(ctx)
 	err := e.end(ctx)
 	return e.result(began), err
 }
@@ -80,12 +80,10 @@ func (e *engine) prepare() error {
 	if err != nil {
 		return err
 	}
-	e.blocks = newBlocks(e.state, e.plan.Changes)
 	e.schedule, err = newSchedule(e.steps, e.opts.Parallelism)
 	if err != nil {
 		return err
 	}
-	e.schedule.run = nil
 	if e.groups, err = e.newGroups(); err != nil {
 		return err
 	}
@@ -218,10 +216,8 @@ func (e *engine) end(ctx context.Context) error {
 		return broken
 	}
 	status := statefile.PlanApplied
-	for _, s := range e.steps {
-		if s.result.Status != Done && s.result.Status != NotNeeded {
-			status = statefile.PlanPartly
-		}
+	if !e.allDone() {
+		status = statefile.PlanPartly
 	}
 	var failed error
 	var outputs map[string]statefile.Output
@@ -241,6 +237,11 @@ func (e *engine) end(ctx context.Context) error {
 	}
 	err := e.append(ctx, &entry{records: func() ([]statefile.Record, error) { return records, nil }})
 	return errors.Join(failed, err)
+}
+
+// allDone tells whether nothing of the plan is left.
+func (e *engine) allDone() bool {
+	return !slices.ContainsFunc(e.steps, func(s *step) bool { return s.result.Status != Done && s.result.Status != NotNeeded })
 }
 
 // unusedBackends are recorded backends on which nothing is left: they need not be opened to destroy anything.

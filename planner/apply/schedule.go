@@ -27,7 +27,8 @@ type step struct {
 	started time.Time
 
 	entered bool // it is counted in by its group
-	takenUp bool // intents of an earlier apply were looked at
+	takenUp bool // creates of an earlier apply were looked at
+	looked  bool // deletes of an earlier apply were looked at
 }
 
 // schedule says which step runs when. A step is ready when all that it needs is done and durable; of those that are
@@ -83,10 +84,14 @@ func (s *schedule) settleBefore(st *step, status Status) {
 func (s *schedule) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var first []*step
 	for _, st := range s.steps {
 		if st.open == 0 && !st.settled {
-			s.push(st)
+			first = append(first, st)
 		}
+	}
+	for _, st := range first {
+		s.push(st)
 	}
 	s.pump()
 }
