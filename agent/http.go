@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
@@ -46,6 +47,7 @@ func (s *server) handler(ending context.Context) http.Handler {
 	handle("GET /v1/jobs/{id}", s.getJob)
 	handle("DELETE /v1/jobs/{id}", s.deleteJob)
 	handle("POST /v1/jobs/{id}/stop", s.stopJob)
+	handle("PUT /v1/jobs/{id}/limits", s.limitJob)
 	handle("GET /v1/jobs/{id}/logs", s.getLogs)
 	handle("POST /v1/shutdown", s.shutdown)
 	handle("/", func(_ http.ResponseWriter, r *http.Request) (any, error) {
@@ -147,21 +149,56 @@ func (s *server) stopJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if req.Grace < 0 {
 		return nil, api.Errorf(api.KindInvalid, "the time to stop cannot be negative")
 	}
-	if err := j.stop(r.Context(), req); err != nil {
+	if err := j.tell(r.Context(), controlRequest{Stop: &req}); err != nil {
 		return nil, err
 	}
 	v, _, _ := j.view()
 	return v, nil
 }
 
-// stop asks the job's supervisor to end it, and returns when it has begun to. Stopping what has ended succeeds.
-func (j *job) stop(ctx context.Context, req api.StopRequest) error {
+// limitJob changes the limits of a job. One that has ended stays as it was.
+func (s *server) limitJob(_ http.ResponseWriter, r *http.Request) (any, error) {
+	j, err := s.find(r)
+	if err != nil {
+		return nil, err
+	}
+	var limits api.Limits
+	if err := readJSON(r, &limits); err != nil {
+		return nil, err
+	}
+	if limits.MaxDuration < 0 || limits.StopGrace < 0 {
+		return nil, api.Errorf(api.KindInvalid, "durations cannot be negative")
+	}
+	if _, ended, _ := j.view(); !ended {
+		if err := j.tell(r.Context(), controlRequest{Limits: &limits}); err != nil {
+			return nil, err
+		}
+		// Written after the supervisor has it: told again, both have it.
+		if err := j.limited(limits); err != nil {
+			return nil, err
+		}
+	}
+	v, _, _ := j.view()
+	return v, nil
+}
+
+// limited writes down what a job's limits are now.
+func (j *job) limited(limits api.Limits) (err error) {
+	j.change(func() {
+		j.rec.Spec.MaxDuration, j.rec.Spec.StopGrace = limits.MaxDuration, limits.StopGrace
+		err = disk.WriteJSON(filepath.Join(j.dir, recordFile), j.rec)
+	})
+	return err
+}
+
+// tell asks the job's supervisor for something, and returns when it has heard. Telling what has ended succeeds.
+func (j *job) tell(ctx context.Context, req controlRequest) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		v, ended, changed := j.view()
 		if ended || j.isGone() {
 			return nil
 		}
-		if reply, err := j.ask(ctx, controlRequest{Stop: &req}); err == nil {
+		if reply, err := j.ask(ctx, req); err == nil {
 			j.change(func() {
 				// What the supervisor said later may have been heard sooner.
 				if !j.ended && !j.st.Status.Finished() {
@@ -218,7 +255,7 @@ func (s *server) deleteJob(_ http.ResponseWriter, r *http.Request) (any, error) 
 
 // abort kills a job and returns when nothing of it is left.
 func (s *server) abort(ctx context.Context, j *job) error {
-	if err := j.stop(ctx, api.StopRequest{Abort: true}); err != nil {
+	if err := j.tell(ctx, controlRequest{Stop: &api.StopRequest{Abort: true}}); err != nil {
 		return err
 	}
 	j.wait(ctx, func(api.Job, bool) bool { return false })

@@ -86,10 +86,11 @@ type stageError struct {
 
 // Messages on a supervisor's control socket, one JSON object a line.
 type (
-	// controlRequest opens a connection: with Stop it asks for the job's end and gets one controlReply, without it gets
-	// an event now and after each change until the job is over.
+	// controlRequest opens a connection: with Stop it asks for the job's end, with Limits for other limits, and gets one
+	// controlReply; without both it gets an event now and after each change until the job is over.
 	controlRequest struct {
-		Stop *api.StopRequest `json:"stop,omitempty"`
+		Stop   *api.StopRequest `json:"stop,omitempty"`
+		Limits *api.Limits      `json:"limits,omitempty"`
 	}
 	controlReply struct {
 		Status status `json:"status"`

@@ -71,12 +71,16 @@ func (l *life) live() ending {
 			}); err != nil {
 				l.begin(api.StopRequest{Reason: api.ReasonExecutorError, Message: err.Error(), Abort: true})
 			}
-			if d := l.task.Spec.MaxDuration; d > 0 {
-				timeout = time.After(d)
+			timeout = l.timeout()
+		case a := <-l.asks:
+			if a.Limits != nil {
+				l.task.Spec.MaxDuration, l.task.Spec.StopGrace = a.Limits.MaxDuration, a.Limits.StopGrace
+				timeout = l.timeout()
 			}
-		case ask := <-l.stops:
-			l.begin(ask.StopRequest)
-			close(ask.begun)
+			if a.Stop != nil {
+				l.begin(*a.Stop)
+			}
+			close(a.heard)
 		case sig := <-l.signals:
 			if sig == syscall.SIGTERM {
 				l.begin(api.StopRequest{Reason: api.ReasonTerminatedByServer, Message: "the machine is shutting down"})
@@ -93,6 +97,15 @@ func (l *life) live() ending {
 		left = append(left, "its output is still open elsewhere")
 	}
 	return l.end(left)
+}
+
+// timeout is when the job has run for long enough; nil while it has no bound or has not started.
+func (l *life) timeout() <-chan time.Time {
+	d, started := l.task.Spec.MaxDuration, l.status().StartedAt
+	if d <= 0 || started.IsZero() {
+		return nil
+	}
+	return time.After(time.Until(started.Add(d)))
 }
 
 // start starts the stage, in a session and control group of its own and in the namespaces that its mounts need.

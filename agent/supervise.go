@@ -27,7 +27,7 @@ type supervisor struct {
 	task task
 	log  *joblog.Writer
 
-	stops chan stopAsk
+	asks chan ask
 
 	mu      sync.Mutex
 	st      status
@@ -37,10 +37,10 @@ type supervisor struct {
 	writeMu sync.Mutex    // keeps writes of the status file in order
 }
 
-// stopAsk asks the job's life to end; begun is closed when its status says so.
-type stopAsk struct {
-	api.StopRequest
-	begun chan struct{}
+// ask asks the job's life for its end or for other limits; heard is closed when it has begun to end or has them.
+type ask struct {
+	controlRequest
+	heard chan struct{}
 }
 
 // runSupervise supervises the job in a folder until it has ended. It is started by the agent with the job's lock and a pipe to
@@ -56,7 +56,7 @@ func runSupervise(_ context.Context, s streams, args []string) error {
 	// job would inherit that it ignores them.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT)
 
-	sup := &supervisor{dir: args[0], stops: make(chan stopAsk), changed: make(chan struct{})}
+	sup := &supervisor{dir: args[0], asks: make(chan ask), changed: make(chan struct{})}
 	// An agent that dies in the middle of its words has submitted no job.
 	if err := json.NewDecoder(s.in).Decode(&sup.task); err != nil {
 		return fmt.Errorf("read what to supervise: %w; this command is run by the agent only", err)
@@ -154,8 +154,8 @@ func (s *supervisor) accept(l net.Listener, watchers *sync.WaitGroup) {
 			if err := json.NewDecoder(conn).Decode(&req); err != nil {
 				return
 			}
-			if req.Stop != nil {
-				s.stop(conn, *req.Stop)
+			if req.Stop != nil || req.Limits != nil {
+				s.tell(conn, req)
 				return
 			}
 			s.watch(conn)
@@ -163,7 +163,8 @@ func (s *supervisor) accept(l net.Listener, watchers *sync.WaitGroup) {
 	}
 }
 
-func (s *supervisor) stop(conn net.Conn, req api.StopRequest) {
+// tell hands a request to the job's life, and answers when it was heard or the life is over.
+func (s *supervisor) tell(conn net.Conn, req controlRequest) {
 	for {
 		s.mu.Lock()
 		over, changed := s.over || s.st.Status.Finished(), s.changed
@@ -171,10 +172,10 @@ func (s *supervisor) stop(conn net.Conn, req api.StopRequest) {
 		if over {
 			break
 		}
-		ask := stopAsk{req, make(chan struct{})}
+		a := ask{req, make(chan struct{})}
 		select {
-		case s.stops <- ask:
-			<-ask.begun
+		case s.asks <- a:
+			<-a.heard
 		case <-changed:
 			continue
 		}

@@ -9,6 +9,7 @@
 //	PUT    /v1/jobs/{id}                JobSpec -> Job, idempotent
 //	GET    /v1/jobs/{id}                Job; ?wait=ready|finished&timeout=30s waits
 //	POST   /v1/jobs/{id}/stop           StopRequest -> Job
+//	PUT    /v1/jobs/{id}/limits         Limits -> Job, while it runs
 //	GET    /v1/jobs/{id}/logs           one LogLine a line; ?follow=1&since=TIME&tail=N&offset=N
 //	DELETE /v1/jobs/{id}                ?force=1 aborts the job first
 //	POST   /v1/shutdown                 ShutdownRequest

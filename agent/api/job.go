@@ -194,6 +194,14 @@ type StopRequest struct {
 	Message string `json:"message,omitempty"`
 }
 
+// Limits are what can be changed of a job while it runs; zero values mean what they mean in a JobSpec.
+type Limits struct {
+	// MaxDuration counts from the start of the job, so one that is over already stops it.
+	MaxDuration time.Duration `json:"max_duration_ns,omitempty"`
+	// StopGrace holds for the next stop; one that has begun goes on as it is.
+	StopGrace time.Duration `json:"stop_grace_ns,omitempty"`
+}
+
 // ShutdownRequest asks the agent to end.
 type ShutdownRequest struct {
 	// Force aborts the jobs that have not ended.

@@ -97,6 +97,12 @@ func (c *Client) Stop(ctx context.Context, id string, req api.StopRequest) (job 
 	return job, err
 }
 
+// Limit changes the limits of a job while it runs. One that has ended stays as it was.
+func (c *Client) Limit(ctx context.Context, id string, limits api.Limits) (job api.Job, err error) {
+	err = c.call(ctx, http.MethodPut, jobPath(id)+"/limits", nil, limits, &job)
+	return job, err
+}
+
 // Delete removes a job that has ended, with its log; with force it aborts the job first. Deleting what is not there succeeds.
 func (c *Client) Delete(ctx context.Context, id string, force bool) error {
 	q := url.Values{}
