@@ -25,23 +25,28 @@ type Settings struct {
 // Merge gives a block's value with what its profile and the schema's defaults say where it is silent. profile is of
 // the profile block's type, or null.
 func Merge(o *schema.Object, v, profile cty.Value) cty.Value {
-	out := v.AsValueMap()
+	var set map[string]cty.Value
+	put := func(name string, v cty.Value) {
+		if set == nil {
+			set = map[string]cty.Value{}
+		}
+		set[name] = v
+	}
 	for _, a := range o.Attrs {
-		own := out[a.Name]
-		if isSet(own) {
+		if v.Type().HasAttribute(a.Name) && isSet(v.GetAttr(a.Name)) {
 			continue
 		}
 		if !profile.IsNull() && profile.Type().HasAttribute(a.Name) && a.Name != "default" {
 			if p := profile.GetAttr(a.Name); isSet(p) {
-				out[a.Name] = p
+				put(a.Name, p)
 				continue
 			}
 		}
 		if d, ok := defaultOf(a); ok {
-			out[a.Name] = d
+			put(a.Name, d)
 		}
 	}
-	return cty.ObjectVal(out)
+	return WithAttrs(v, set)
 }
 
 // isSet tells whether something was written: a mark or an unknown counts as written.
@@ -134,6 +139,9 @@ func single(a addr.Instance, v cty.Value, kind *schema.Object) (Resource, error)
 
 // WithAttrs gives an object with some of its attributes changed.
 func WithAttrs(v cty.Value, set map[string]cty.Value) cty.Value {
+	if len(set) == 0 {
+		return v
+	}
 	out := v.AsValueMap()
 	for name, s := range set {
 		out[name] = s

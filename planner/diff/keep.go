@@ -20,16 +20,22 @@ func keep(o *schema.Object, prior, want Value, ignore []string) Value {
 	all := slices.Contains(ignore, IgnoreAll)
 	attrs := make(map[string]cty.Value, len(o.Attrs))
 	var taken []string
+	same := want.V.Type().Equals(o.Type())
 	for _, a := range o.Attrs {
 		w := attr(want.V, a)
 		attrs[a.Name] = w
 		kept := w.IsKnown() && w.IsNull() && (a.Kept || !a.Configured()) && !want.hidden(a.Name)
 		if kept || all && a.Configured() {
-			attrs[a.Name] = attr(prior.V, a)
+			p := attr(prior.V, a)
+			attrs[a.Name] = p
 			taken = append(taken, a.Name)
+			same = same && kept && p.IsNull()
 		}
 	}
-	out := Value{V: cty.ObjectVal(attrs), Digests: want.Digests, Sensitive: want.Sensitive, Unknown: want.Unknown}
+	out := want
+	if !same {
+		out.V = cty.ObjectVal(attrs)
+	}
 	if !all {
 		for _, path := range ignore {
 			old, ok := Get(prior.V, path)

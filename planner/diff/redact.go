@@ -68,32 +68,44 @@ func Redact(o *schema.Object, v cty.Value, digest func(path string, leaf []byte)
 }
 
 type redactor struct {
-	digest func(string, []byte) string
-	out    Value
+	digest  func(string, []byte) string
+	out     Value
+	changed int // how often something was taken out of the value
 }
 
 func (r *redactor) object(o *schema.Object, v cty.Value, path []byte, secret bool) (cty.Value, error) {
-	v, secret = unmark(v, secret)
+	v, secret = r.unmark(v, secret)
 	if v.IsNull() {
 		return v, nil
 	}
 	if !v.IsKnown() {
 		return r.unknown(v, path, secret), nil
 	}
-	attrs := make(map[string]cty.Value, len(o.Attrs))
+	// Most values hold no secret: they stay what they are, because making an object anew costs more than looking at it.
+	var attrs map[string]cty.Value
 	for name := range v.Type().AttributeTypes() {
 		a := o.Attr(name)
-		var err error
-		attrs[name], err = r.value(a, v.GetAttr(name), appendAttr(path, name), secret || a != nil && a.Sensitive)
+		before := r.changed
+		clean, err := r.value(a, v.GetAttr(name), appendAttr(path, name), secret || a != nil && a.Sensitive)
 		if err != nil {
 			return cty.NilVal, err
 		}
+		if r.changed == before {
+			continue
+		}
+		if attrs == nil {
+			attrs = v.AsValueMap()
+		}
+		attrs[name] = clean
+	}
+	if attrs == nil {
+		return v, nil
 	}
 	return cty.ObjectVal(attrs), nil
 }
 
 func (r *redactor) value(a *schema.Attribute, v cty.Value, path []byte, secret bool) (cty.Value, error) {
-	v, secret = unmark(v, secret)
+	v, secret = r.unmark(v, secret)
 	ty := v.Type()
 	switch {
 	case v.IsNull():
@@ -133,6 +145,7 @@ func (r *redactor) value(a *schema.Attribute, v cty.Value, path []byte, secret b
 	case !secret:
 		return v, nil
 	}
+	r.changed++
 	leaf, err := schema.MarshalValue(v)
 	if err != nil {
 		return cty.NilVal, err
@@ -144,6 +157,7 @@ func (r *redactor) value(a *schema.Attribute, v cty.Value, path []byte, secret b
 }
 
 func (r *redactor) unknown(v cty.Value, path []byte, secret bool) cty.Value {
+	r.changed++ // what is known of an unknown value, such as its range, goes as well
 	p := string(path)
 	r.out.Unknown = append(r.out.Unknown, p)
 	if secret {
@@ -153,7 +167,11 @@ func (r *redactor) unknown(v cty.Value, path []byte, secret bool) cty.Value {
 }
 
 // unmark takes the mark off the outside of v. Any other mark says nothing about secrecy.
-func unmark(v cty.Value, secret bool) (cty.Value, bool) {
+func (r *redactor) unmark(v cty.Value, secret bool) (cty.Value, bool) {
+	if !v.IsMarked() {
+		return v, secret
+	}
+	r.changed++
 	v, marks := v.Unmark()
 	_, marked := marks[schema.SensitiveMark]
 	return v, secret || marked
