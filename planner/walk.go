@@ -34,6 +34,7 @@ type walk struct {
 	placed *placement // nil in the first walk
 
 	values   map[addr.Block]cty.Value
+	settled  map[addr.Block]*config.Block // those whose value can be made; most are never asked for
 	items    map[addr.Resource]*item
 	order    []*item
 	fleets   map[addr.Block][]*fleetItem
@@ -75,6 +76,10 @@ type runItem struct {
 // Value gives what a block is worth so far; it makes walk a config.Scope.
 func (w *walk) Value(b addr.Block) (cty.Value, bool) {
 	v, ok := w.values[b]
+	if !ok && w.settled[b] != nil {
+		v, ok = repeated(w.settled[b], w.published(b)), true
+		w.values[b] = v
+	}
 	return v, ok
 }
 
@@ -85,7 +90,7 @@ func (w *walk) Walk() int { return w.number }
 func (w *walk) run(ctx context.Context) error {
 	w.number++
 	w.all = nil
-	w.values = map[addr.Block]cty.Value{}
+	w.values, w.settled = map[addr.Block]cty.Value{}, map[addr.Block]*config.Block{}
 	w.items = map[addr.Resource]*item{}
 	w.fleets, w.runs, w.selves = map[addr.Block][]*fleetItem{}, map[addr.Block][]*runItem{}, map[addr.Block][]*item{}
 	w.order, w.deferred = nil, nil
@@ -459,16 +464,13 @@ func (w *walk) ownInstances(ri *runItem) []desired.Resource {
 	return out
 }
 
-// publish says what references to a block get: its own attributes, and its resources as they are planned.
+// publish lets references to a block get its own attributes, and its resources as they are planned.
 func (w *walk) publish(b *config.Block) {
-	if _, done := w.values[b.Addr]; done {
-		return
-	}
 	switch b.Addr.Type {
 	case "backend", "output", "variable", "locals", "dstack":
 		return
 	}
-	w.values[b.Addr] = repeated(b, w.published(b.Addr))
+	w.settled[b.Addr] = b
 }
 
 // repeated is the value of a block with count or for_each, or of one without.
