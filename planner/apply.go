@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -68,7 +69,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	}
 	rec := recorder{bs: bs, session: o.Session, p: p, by: o.By, plan: o.Plan.ID, done: map[string]bool{}}
 	return apply.Run(ctx, apply.Options{
-		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy,
+		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
 		Backends: rec.open,
 		Resolve: func(ctx context.Context, address string, _ *plan.Candidate) (cty.Value, error) {
 			return r.resolve(ctx, address)
@@ -86,6 +87,12 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 		},
 	})
 }
+
+// clock is the planner's, with real waiting.
+type clock struct{ now func() time.Time }
+
+func (c clock) Now() time.Time                         { return c.now() }
+func (c clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // recorder opens backends for apply, and writes down what destroying will need of each before its first step.
 type recorder struct {

@@ -61,6 +61,37 @@ task "train" {
 	}
 }
 
+// STM-05: one node that failed takes all nodes of its replica with it, for they know each other by their first addresses.
+func TestAllNodesStartAgainTogether(t *testing.T) {
+	const hcl = `
+fleet "lab" {
+  nodes     = 2
+  placement = "cluster"
+}
+task "train" {
+  fleet    = fleet.lab
+  nodes    = 2
+  commands = [node.rank == 0 ? "sleep 100000" : "exit 1"]
+}
+`
+	l := newLife(t)
+	res, err := l.carry(hcl, l.plan(hcl))
+	require.NoError(t, err)
+	require.True(t, res.Complete())
+
+	p := l.plan(hcl)
+	require.Equal(t, []string{
+		"delete,create task.train.job[0] on fleet.lab.instance[0]",
+		"create task.train.job[1] on fleet.lab.instance[1]",
+	}, actions(p))
+	require.Contains(t, changeOf(p, "task.train.job[0]").Reason, "another node of the run starts again")
+	for i, s := range p.Steps {
+		if s.Op == plan.OpCreate {
+			require.Contains(t, needed(p, i), "delete task.train.job[0]", "%s starts when all have stopped", s.Address)
+		}
+	}
+}
+
 func changeOf(p *plan.Plan, address string) *plan.Change {
 	for _, c := range p.Changes {
 		if c.Address == address {

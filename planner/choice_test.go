@@ -167,7 +167,7 @@ task "train" {
 `
 	l := newLife(t)
 	_, diags := l.planner(strings.Replace(hcl, "MOUNTED", "date", 1)).Plan(t.Context(), planner.PlanOptions{State: l.mustState()})
-	require.ErrorContains(t, diags.Err(), `mounts the volume "date", which nobody declares`)
+	require.ErrorContains(t, diags.Err(), `mounts the volume "date", and there is no such volume`)
 	require.ErrorContains(t, diags.Err(), `Did you mean "data"?`)
 	_, diags = l.planner(strings.Replace(hcl, "MOUNTED", "data", 1)).Plan(t.Context(), planner.PlanOptions{State: l.mustState()})
 	require.NoError(t, diags.Err())

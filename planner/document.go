@@ -47,7 +47,6 @@ func (w *walk) document() (*plan.Plan, error) {
 			return nil, err
 		}
 		p.Changes = append(p.Changes, c)
-		count(&p.Summary, c)
 		w.revisions(p, it)
 	}
 	steps, err := w.steps()
@@ -57,6 +56,9 @@ func (w *walk) document() (*plan.Plan, error) {
 	p.Steps = append(p.Steps, steps...)
 	if err := w.groupsOf(p); err != nil {
 		return nil, err
+	}
+	for _, c := range p.Changes {
+		count(&p.Summary, c)
 	}
 	w.cost(p)
 	if err := w.inputs(p); err != nil {
@@ -68,6 +70,7 @@ func (w *walk) document() (*plan.Plan, error) {
 
 func count(s *plan.Summary, c *plan.Change) {
 	switch {
+	case c.OnlyCandidate:
 	case c.Kind == addr.KindSupport:
 		s.Support++
 	case c.InFlight != nil && c.InFlight.Found:
@@ -90,6 +93,7 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	c := &plan.Change{Address: it.name, Kind: it.kind, Backend: it.backend, Action: it.action, Reason: it.reason, Declared: it.place(),
 		RecordOnly: it.recordOnly(), Offer: it.offer, Zone: it.zone, Group: it.group, LeftOut: it.leftOut, Placement: it.placement,
 		Needs: dedup(it.needs)}
+	c.Protected = it.protected()
 	if it.comes() {
 		c.Attempt = it.attempt
 	}
@@ -153,8 +157,11 @@ func configured(o *schema.Object, path string) bool {
 
 // recordOnly tells whether an update needs no call.
 func (it *item) recordOnly() bool {
-	return it.action == plan.Update && it.after.Action == diff.Record
+	return it.action == plan.Update && (it.after.Action == diff.Record || it.after.Action == diff.None)
 }
+
+// protected tells whether the block has prevent_destroy.
+func (it *item) protected() bool { return it.decl != nil && it.decl.Meta.PreventDestroy }
 
 func dedup(in []string) []string {
 	var out []string
@@ -202,6 +209,9 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 		p.NotChecked = append(p.NotChecked, plan.Note{Address: it.name, Text: why})
 		return
 	}
+	if rec.presence == providers.Present && rec.unmoved {
+		return
+	}
 	d := &plan.Drift{Address: it.name, Kind: it.kind, Class: "informational"}
 	if rec.presence == providers.Gone {
 		if it.action == plan.Delete || w.ended[it.addr] {
@@ -231,6 +241,14 @@ func (w *walk) groupsOf(p *plan.Plan) error {
 	for _, c := range p.Changes {
 		byAddress[c.Address] = c
 	}
+	first := map[string]bool{} // support objects of candidates: whether a first one needs it
+	defer func() {
+		for a, planned := range first {
+			if c := byAddress[a]; c != nil && c.Action == plan.Create {
+				c.OnlyCandidate = !planned
+			}
+		}
+	}()
 	for _, m := range w.placed.solution.Groups {
 		g := plan.Group{ID: m.ID, Fixed: m.Fixed}
 		for _, a := range m.Members {
@@ -254,6 +272,11 @@ func (w *walk) groupsOf(p *plan.Plan) error {
 			g.Candidates = append(g.Candidates, pc)
 		}
 		p.Groups = append(p.Groups, g)
+		for i, c := range g.Candidates {
+			for _, s := range c.Supports {
+				first[s] = first[s] || i == 0
+			}
+		}
 		for _, a := range m.Members {
 			if c := byAddress[a.String()]; c != nil {
 				c.Candidates = g.Candidates

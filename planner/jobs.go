@@ -308,9 +308,9 @@ func (p *Planner) KeepLog(archive statefile.Archive) func(context.Context, provi
 		})
 		if err != nil {
 			p.Log.Warn("output of a job is kept in part", "addr", job.Address, "error", err)
-		}
-		if kept.Len() == 0 {
-			return
+			if kept.Len() == 0 {
+				return
+			}
 		}
 		if err := archive.Keep(ctx, logName(job.Address, max(v.Attempt, 1)), &kept); err != nil {
 			p.Log.Warn("output of a job is not kept", "addr", job.Address, "error", err)

@@ -35,12 +35,13 @@ func (w *walk) leave() {
 		if w.dropped[a.Block.Block] && !w.opts.Destroy {
 			continue // deferred: nothing is known about it
 		}
+		why := w.whyDestroy(a, rec.Deposed)
 		it := &item{addr: a, name: rec.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, forced: map[string]string{}}
 		w.order = append(w.order, it)
 		if rec.Deposed == "" {
 			w.items[a] = it
 		}
-		w.destroy(it, w.whyDestroy(a, rec.Deposed))
+		w.destroy(it, why)
 	}
 	if !w.opts.Destroy {
 		return
@@ -131,11 +132,21 @@ func (w *walk) protect() diag.List {
 		if d == nil && b != nil {
 			d = w.declOf(it.addr.Block)
 		}
-		if d == nil || !d.Meta.PreventDestroy {
+		var at *diag.Range
+		undo := "Take that line out to allow it, or take back the change."
+		switch {
+		case d != nil && d.Meta.PreventDestroy:
+			at = diag.FromRange(&d.Block.DefRange)
+		case d == nil && it.rec != nil && it.rec.Protected:
+			undo = "Put the block back; to destroy it, take that line out first, apply, and then take out the block."
+			if b != nil {
+				at = diag.FromRange(&b.DefRange)
+			}
+		default:
 			continue
 		}
-		diags = append(diags, &diag.Diagnostic{Severity: diag.Error, Summary: "Destroying is forbidden", Address: it.name, Range: diag.FromRange(&d.Block.DefRange),
-			Detail: fmt.Sprintf("The plan would destroy %s, because %s, and lifecycle has prevent_destroy = true. Take that line out to allow it, or take back the change.", it.name, it.reason)})
+		diags = append(diags, &diag.Diagnostic{Severity: diag.Error, Summary: "Destroying is forbidden", Address: it.name, Range: at,
+			Detail: fmt.Sprintf("The plan would destroy %s, because %s, and lifecycle has prevent_destroy = true. %s", it.name, it.reason, undo)})
 	}
 	return diags
 }

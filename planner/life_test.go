@@ -32,7 +32,7 @@ type life struct {
 
 func newLife(t *testing.T) *life {
 	t.Helper()
-	l := &life{t: t, world: fake.Memory(), now: now}
+	l := &life{t: t, world: fake.Memory(), now: time.Now()}
 	l.store = statefile.NewLocal(t.TempDir(), statefile.LocalOptions{Version: "test", Now: func() time.Time { return l.now }})
 	_, err := l.store.Init(t.Context())
 	require.NoError(t, err)

@@ -92,6 +92,15 @@ func (s *steps) link(it *item) {
 	if it.rec == nil {
 		return
 	}
+	if up, ok := s.up[it]; ok && !it.goes() {
+		for _, need := range it.rec.Needs {
+			for _, other := range s.items(need) {
+				if down, goes := s.down[other]; goes && other.action == plan.CreateThenDelete {
+					s.graph.Need(down, up) // what stood on the old one stands on the new one first
+				}
+			}
+		}
+	}
 	release, leaves := s.down[it]
 	if !leaves || it.action == plan.CreateThenDelete {
 		if up, changes := s.up[it]; changes && !it.action.IsReplace() {
@@ -164,8 +173,8 @@ func (s *steps) replicas() {
 		if it.kind != addr.KindJob || it.rec == nil || it.action == plan.CreateThenDelete {
 			continue
 		}
-		if down, ok := s.down[it]; ok {
-			on := desired.Text(it.rec.live(), "instance")
+		on := desired.Text(it.rec.live(), "instance")
+		if down, ok := s.down[it]; ok && (it.placement == nil || it.placement.Instance != on) {
 			leavers[on] = append(leavers[on], down)
 		}
 	}

@@ -57,6 +57,11 @@ func (p *placement) added(a addr.Instance) []addr.Key {
 // uses tells whether a job was put on the instance.
 func (p *placement) uses(a addr.Resource) bool { return p != nil && p.used[a] }
 
+// beside tells whether a job has room while the one that it replaces still runs.
+func (p *placement) beside(a addr.Resource) bool {
+	return p != nil && p.solution.Jobs[a].Beside
+}
+
 // zoneOf is the zone that a volume without one takes.
 func (p *placement) zoneOf(a addr.Resource) string {
 	if p == nil {
@@ -389,7 +394,7 @@ func (w *walk) mount(j *place.Job, m cty.Value) error {
 		}
 		vol := w.volume(n.AsString())
 		if vol == nil {
-			return fmt.Errorf("%s mounts the volume %q, which nobody declares%s; refer to a block instead: volume = volume.name",
+			return fmt.Errorf("%s mounts the volume %q, and there is no such volume.%s Refer to its block instead: volume = volume.name",
 				j.Addr, n.AsString(), schema.DidYouMean(n.AsString(), w.volumeNames()))
 		}
 		v := place.Volume{Addr: vol.addr, At: offer.Location{Backend: vol.backend}}

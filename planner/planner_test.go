@@ -55,6 +55,9 @@ func emptyState() *statefile.State { return statefile.New("lineage", []byte(stri
 func outline(p *plan.Plan) []string {
 	var out []string
 	for _, c := range p.Changes {
+		if c.OnlyCandidate {
+			continue
+		}
 		line := string(c.Action) + " " + c.Address
 		if c.Placement != nil {
 			line += " on " + c.Placement.Instance

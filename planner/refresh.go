@@ -3,12 +3,14 @@ package planner
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -22,6 +24,7 @@ type record struct {
 	presence providers.Presence
 	seen     cty.Value // as observed, when present
 	err      error     // why it could not be asked
+	unmoved  bool      // what was seen is what was recorded
 	skipped  bool      // it was not asked at all
 }
 
@@ -44,18 +47,14 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 	out := make(map[statefile.Ref]*record, bs.state.Len())
 	type batch struct{ backend, kind string }
 	batches := map[batch][]*record{}
-	for _, res := range bs.state.Resources() {
-		v, err := schema.UnmarshalValue(schema.KindObject(res.Kind), res.Attributes)
-		if err != nil {
-			return nil, fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
-		}
-		a, err := addr.ParseResource(res.Address)
-		if err != nil {
-			return nil, fmt.Errorf("the state has an address that cannot be read: %w", err)
-		}
-		r := &record{Resource: res, addr: a, value: v, skipped: !ask}
-		out[res.Ref()] = r
-		batches[batch{res.Backend, res.Kind}] = append(batches[batch{res.Backend, res.Kind}], r)
+	all, err := decode(bs.state.Resources())
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		r.skipped = !ask
+		out[r.Ref()] = r
+		batches[batch{r.Backend, r.Kind}] = append(batches[batch{r.Backend, r.Kind}], r)
 	}
 	if !ask {
 		return out, nil
@@ -68,11 +67,48 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 	return out, g.Wait()
 }
 
+// decode reads what is recorded, on all processors: it is a good part of a plan in which nothing changes.
+func decode(resources []*statefile.Resource) ([]*record, error) {
+	out := make([]*record, len(resources))
+	const few = 256
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for start := 0; start < len(resources); start += few {
+		g.Go(func() error {
+			for i, res := range resources[start:min(start+few, len(resources))] {
+				v, err := schema.UnmarshalValue(schema.KindObject(res.Kind), res.Attributes)
+				if err != nil {
+					return fmt.Errorf("what the state has recorded of %s cannot be read: %w", res.Address, err)
+				}
+				a, err := addr.ParseResource(res.Address)
+				if err != nil {
+					return fmt.Errorf("the state has an address that cannot be read: %w", err)
+				}
+				out[start+i] = &record{Resource: res, addr: a, value: v}
+			}
+			return nil
+		})
+	}
+	return out, g.Wait()
+}
+
 // ours is what was seen, with the attributes that only the record knows: a constraint or an idle time changes without a
-// call, so a provider may still have the former one.
-func ours(o *schema.Object, recorded, seen cty.Value) cty.Value {
+// call, so a provider may still have the former one. Secrets that a provider shows are taken out.
+func ours(o *schema.Object, r *record, seen cty.Value) cty.Value {
+	recorded := r.value
 	if recorded.RawEquals(seen) {
+		r.unmoved = true
 		return seen
+	}
+	if clean, err := diff.Redact(o, seen, func(string, []byte) string { return "" }); err == nil {
+		seen = clean.V
+	}
+	for path := range r.Secrets {
+		if leaf, ok := diff.Get(seen, path); ok && !leaf.IsNull() {
+			if clean, err := diff.Set(seen, path, cty.NullVal(leaf.Type())); err == nil {
+				seen = clean
+			}
+		}
 	}
 	attrs := seen.AsValueMap()
 	for _, a := range o.Attrs {
@@ -113,7 +149,7 @@ func (bs *backends) read(ctx context.Context, name, kind string, records []*reco
 		r := records[i]
 		r.presence, r.err = seen.Presence, seen.Err
 		if seen.Presence == providers.Present {
-			r.seen = ours(schema.KindObject(kind), r.value, seen.Object.Value)
+			r.seen = ours(schema.KindObject(kind), r, seen.Object.Value)
 		}
 	})
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/sync/errgroup"
@@ -243,6 +241,9 @@ func promise(o *schema.Object, planned, answer cty.Value) (cty.Value, string) {
 // provider or placement says.
 func (w *walk) tentative(it *item) cty.Value {
 	keeps := it.exists() && !it.rec.Tainted && len(it.forced) == 0 && it.result.Action != diff.Replace
+	if keeps && len(it.result.Diffs) == 0 && len(it.clean.Sensitive) == 0 && len(it.clean.Unknown) == 0 && len(w.ignored(it)) == 0 {
+		return it.result.After.V // nothing differs, nothing is secret: what follows would come to the same
+	}
 	out := make(map[string]cty.Value, len(it.object.Attrs))
 	for _, a := range it.object.Attrs {
 		v := it.want.GetAttr(a.Name)
@@ -270,6 +271,8 @@ func (w *walk) decide(it *item) {
 	w.constraints(it)
 	it.attempt = w.nextAttempt(it)
 	switch {
+	case it.kind == addr.KindJob && !it.exists() && w.endedAway(it):
+		return
 	case !it.exists():
 		it.action = plan.Create
 		it.reason = w.whyCreate(it)
@@ -291,6 +294,9 @@ func (w *walk) actionOf(it *item) {
 	switch it.after.Action {
 	case diff.None:
 		it.action = plan.NoOp
+		if it.protected() != it.rec.Protected {
+			it.action, it.reason = plan.Update, "prevent_destroy changes, which the record keeps"
+		}
 	case diff.Record, diff.Update:
 		it.action = plan.Update
 		it.reason = it.why(it.after.Diffs)
@@ -302,7 +308,7 @@ func (w *walk) actionOf(it *item) {
 
 // replace is the order in which the old and the new one go and come.
 func (w *walk) replace(it *item) plan.Action {
-	if it.decl != nil && it.decl.Meta.CreateBeforeDestroy {
+	if it.decl != nil && it.decl.Meta.CreateBeforeDestroy || it.kind == addr.KindJob && w.placed.beside(it.addr) {
 		return plan.CreateThenDelete
 	}
 	return plan.DeleteThenCreate
@@ -351,98 +357,6 @@ func (w *walk) constraints(it *item) {
 		}
 		it.forced[path] = "the machine does not satisfy it: " + lack.Text
 	}
-}
-
-// jobEnded handles a job that has ended: it stays as it is until its specification changes, or comes again as the next
-// attempt when it failed.
-func (w *walk) jobEnded(it *item) bool {
-	live := it.rec.live()
-	status := desired.Text(live, "status")
-	if !isEnded(status) {
-		return false
-	}
-	it.after = it.result.Settle(it.forced)
-	reason := desired.Text(live, "reason")
-	how := "ended " + status
-	if t, err := time.Parse(time.RFC3339, desired.Text(live, "finished_at")); err == nil {
-		how += " " + ago(w.now.Sub(t))
-	}
-	service := desired.Text(live, "type") == desired.TypeService
-	switch {
-	case it.after.Action == diff.Replace:
-		it.fresh, it.action = true, plan.Create
-		it.reason = firstPath(it.after) + " changed; " + how
-	case service && status != "lost":
-		it.fresh, it.action = true, plan.Create
-		it.reason = "a service is to run; it " + how
-	case status == "failed" && reason != "max_duration_exceeded":
-		it.fresh, it.action = true, plan.Create
-		it.reason = "it failed" + because(reason) + "; " + how
-	default:
-		it.action = plan.NoOp
-		it.note = how + because(reason)
-		w.ended[it.addr] = true
-		return true
-	}
-	it.planned = w.unknowns(it)
-	return true
-}
-
-// nextAttempt is the number that a job's next try would have.
-func (w *walk) nextAttempt(it *item) int {
-	if it.kind != addr.KindJob {
-		return 0
-	}
-	last := 0
-	if it.rec != nil {
-		last = int(numberOf(it.rec.live(), "attempt"))
-	}
-	if run := w.state.Run(it.addr.Block.String()); run != nil {
-		for _, j := range run.Jobs {
-			if j.Index == it.addr.Index() {
-				last = max(last, j.Attempt)
-			}
-		}
-	}
-	return last + 1
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return " (" + strings.ReplaceAll(reason, "_", " ") + ")"
-}
-
-func firstPath(r diff.Result) string {
-	if len(r.Forces) > 0 {
-		return r.Forces[0]
-	}
-	if len(r.Diffs) > 0 {
-		return r.Diffs[0].Path
-	}
-	return "its specification"
-}
-
-// isEnded tells whether a job's status is final.
-func isEnded(status string) bool {
-	switch status {
-	case "done", "failed", "terminated", "aborted", "lost":
-		return true
-	}
-	return false
-}
-
-func numberOf(v cty.Value, name string) int64 {
-	if v.IsNull() || !v.IsKnown() || !v.Type().HasAttribute(name) {
-		return 0
-	}
-	n, _ := v.GetAttr(name).Unmark()
-	if n.IsNull() || !n.IsKnown() || n.Type() != cty.Number {
-		return 0
-	}
-	i, _ := n.AsBigFloat().Int64()
-	return i
 }
 
 // ownRecord is the record of an address.

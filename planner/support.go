@@ -150,11 +150,19 @@ func (w *walk) mounted(job, on *item) []*item {
 	}
 	for _, need := range job.rec.Needs { // a job that stays: as recorded
 		a, err := addr.ParseResource(need)
-		if err == nil && a.Kind() == addr.KindVolume && w.items[a] != nil {
-			out = append(out, w.items[a])
+		if vol := w.items[a]; err == nil && a.Kind() == addr.KindVolume && vol != nil && mentions(job, vol) {
+			out = append(out, vol)
 		}
 	}
 	return out
+}
+
+// mentions tells whether a volume is among those that a job mounts, by address or name; it may only refer to it.
+func mentions(job, vol *item) bool {
+	j, err := schema.Decode[schema.Job](cty.ObjectVal(map[string]cty.Value{"volumes": job.want.GetAttr("volumes")}))
+	return err == nil && slices.ContainsFunc(j.Mounts, func(m schema.Mount) bool {
+		return slices.Contains(m.Volumes, vol.name) || slices.Contains(m.Volumes, desired.Text(vol.planned, "name"))
+	})
 }
 
 // routeOf adds the route by which a gateway reaches a replica.

@@ -39,6 +39,9 @@ type Resource struct {
 	// Tainted says that the object is there but not as it should be: it is
 	// replaced by the next plan.
 	Tainted bool `json:"tainted,omitempty"`
+	// Protected says that its block had prevent_destroy when it was last applied,
+	// which holds even when the block is gone.
+	Protected bool `json:"protected,omitempty"`
 	// Schema is the version of the schema that Attributes follow.
 	Schema int `json:"schema"`
 	// Attributes is a JSON object. Sensitive leaves in it are null.

@@ -122,7 +122,7 @@ func (e *engine) resource(c *plan.Change, ref statefile.Ref, backend, key string
 	r := &statefile.Resource{
 		Address: ref.Address, Deposed: ref.Deposed, Kind: c.Kind, Backend: backend, ID: o.ID, Tainted: o.Tainted, Schema: schemaVersion,
 		Status: textOf(clean.V, "status"), Attributes: text, Secrets: clean.Digests, Private: o.Private, Key: key,
-		Needs: e.needsOf(c), Declared: declared(c.Declared), Changed: e.changed(), CreatedAt: e.clock.Now().UTC(),
+		Needs: e.needsOf(c), Declared: declared(c.Declared), Protected: c.Protected, Changed: e.changed(), CreatedAt: e.clock.Now().UTC(),
 	}
 	if len(r.Secrets) == 0 {
 		r.Secrets = nil

@@ -16,9 +16,13 @@ func (e *engine) work(ctx context.Context, s *step) {
 	defer e.schedule.leave()
 	for s != nil {
 		e.perform(ctx, w, s)
-		if s = e.schedule.next(); s == nil && w.carry != nil {
+		pending := s
+		if w.carry == nil {
+			pending = nil
+		}
+		if s = e.schedule.next(pending); s == nil && w.carry != nil {
 			w.flush(ctx)
-			s = e.schedule.next()
+			s = e.schedule.next(nil)
 		}
 	}
 }
@@ -141,7 +145,7 @@ func (e *engine) recordOnly(ctx context.Context, w *worker, s *step) (*entry, er
 		records: func() ([]statefile.Record, error) {
 			next := prior.Clone()
 			next.Attributes, next.Secrets, next.Needs = want.json, want.clean.Digests, e.needsOf(c)
-			next.Declared, next.Changed = declared(c.Declared), e.changed()
+			next.Declared, next.Protected, next.Changed = declared(c.Declared), c.Protected, e.changed()
 			e.succeed(next, prior)
 			return []statefile.Record{statefile.NewPut(e.clock.Now(), next, "")}, nil
 		},

@@ -130,6 +130,8 @@ type Change struct {
 	Cost            *CostLine         `json:"cost,omitempty"`
 	Attempt         int               `json:"attempt,omitempty"`
 	Tainted         bool              `json:"tainted,omitempty"`
+	Protected       bool              `json:"protected,omitempty"`       // prevent_destroy, to be recorded
+	OnlyCandidate   bool              `json:"only_candidate,omitempty"`  // a support object that only a candidate after the first needs
 	Needs           []string          `json:"needs,omitempty"`           // addresses that it stands on after the apply
 	Evaluate        bool              `json:"evaluate,omitempty"`        // apply evaluates the block again for the unknown and secret leaves
 	IdempotencyKey  string            `json:"idempotency_key,omitempty"` // of an intent that is taken up

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func (k jobKind) make(c *contents, op providers.Op[schema.Job], o *Object, v *sc
 	}
 	volumes, addresses := providers.NeedsOf[schema.Volume](op.Needs, addr.KindVolume)
 	for n, volume := range volumes {
+		if !mounts(v, addresses[n], volume.Value.Name) {
+			continue // it only refers to it
+		}
 		tie := attachmentOf(c, i.ID, volume.ID)
 		if tie == "" {
 			return providers.Errorf(providers.Conflict, "%s is not attached to instance %s", addresses[n], i.ID)
@@ -52,6 +56,13 @@ func (k jobKind) make(c *contents, op providers.Op[schema.Job], o *Object, v *sc
 	v.Submitted = o.Made.UTC().Format(time.RFC3339)
 	v.Started = v.Submitted
 	return nil
+}
+
+// mounts tells whether a job mounts a volume, by address or name.
+func mounts(v *schema.Job, address, name string) bool {
+	return slices.ContainsFunc(v.Mounts, func(m schema.Mount) bool {
+		return slices.Contains(m.Volumes, address) || slices.Contains(m.Volumes, name)
+	})
 }
 
 // shares checks that the instance has as many shares left as the job takes; one that does not say takes all.
