@@ -92,6 +92,23 @@ task "train" {
 	}
 }
 
+// INS-06: what could not be destroyed stays in the state, so that the next plan has it again.
+func TestADeleteThatFailedIsPlannedAgain(t *testing.T) {
+	const hcl = "volume \"data\" {\n  region = \"us-east-1\"\n  size   = \"1GB\"\n}\n"
+	l := newLife(t)
+	l.apply(hcl)
+	l.fault = `[{"fault": "auth", "op": "delete", "message": "you may not"}]`
+	res, err := l.carry("", l.plan(""))
+	require.NoError(t, err)
+	require.False(t, res.Complete())
+	require.Len(t, l.objects("volume"), 1)
+
+	l.fault = ""
+	require.Equal(t, []string{"delete volume.data"}, actions(l.plan("")))
+	l.apply("")
+	require.Empty(t, l.objects("volume"))
+}
+
 func changeOf(p *plan.Plan, address string) *plan.Change {
 	for _, c := range p.Changes {
 		if c.Address == address {
