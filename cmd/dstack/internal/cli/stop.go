@@ -25,7 +25,7 @@ func stopCommand(a *app) *cobra.Command {
 	var abort, approved bool
 	cmd := &cobra.Command{
 		Use: "stop RUN", Short: "Stop a run", Args: args(1, 1, "the name of one run"),
-		Long: "Asks all unfinished jobs of a run to end and waits until they have. Its instances stay. A run that was stopped is not started again by the next apply, unless its block is changed.",
+		Long: "Asks all unfinished jobs of a run to end and waits until they have. Its instances stay. A task that was stopped is not started again by the next apply, unless its block is changed; a service is, because it is there to run.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.interruptible(cmd.Context())
 			defer cancel()
