@@ -10,6 +10,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/client"
 	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
 )
 
 // Start submits a job, or goes on with the one of its id, and returns when it runs, has ended, or, if it is a service, when its
@@ -39,14 +40,31 @@ func Start(ctx context.Context, c *client.Client, spec api.JobSpec, wait time.Du
 	seen, err := c.WaitReady(bounded, spec.ID)
 	switch {
 	case err != nil && ctx.Err() == nil && bounded.Err() != nil:
-		return job, providers.Errorf(providers.Internal, "job %s runs, and its port %d did not answer within %s; see what it says, and check that it listens on that port",
-			spec.ID, spec.Port, wait)
+		return job, providers.Errorf(providers.Internal, "the service runs, and its port %d did not answer within %s; check that it listens on that port%s",
+			spec.Port, wait, saying(ctx, c, spec.ID))
 	case err != nil:
 		return job, Error(err)
 	case spec.Port > 0 && seen.Status.Finished():
 		return seen, providers.Errorf(providers.Internal, "the service ended before its port %d answered: %s", spec.Port, Fate(seen))
 	}
 	return seen, nil
+}
+
+// saying is the end of a job's output, as the end of an error; empty if there is none.
+func saying(ctx context.Context, c *client.Client, id string) string {
+	const lines = 10
+	var out strings.Builder
+	for line, err := range c.Logs(ctx, id, api.LogQuery{Tail: lines}) {
+		if err != nil {
+			break // the error is about something else
+		}
+		out.Write(line.Bytes())
+	}
+	text := strings.ToValidUTF8(strings.TrimSpace(out.String()), "")
+	if text == "" {
+		return ""
+	}
+	return ". Its last output:\n" + text
 }
 
 // Fate says in words how a job ended.
@@ -63,6 +81,12 @@ func Fate(job api.Job) string {
 		parts = append(parts, m)
 	}
 	return strings.Join(parts, "\n")
+}
+
+// Update tells a running job's agent what has changed for it.
+func Update(ctx context.Context, c *client.Client, id string, job schema.Job) (api.Job, error) {
+	seen, err := c.Limit(ctx, id, api.Limits{MaxDuration: Limit(job.MaxDuration), StopGrace: job.StopGrace.AsDuration()})
+	return seen, Error(err)
 }
 
 // Stop asks a job to end, or kills it. Stopping what has ended, or what its agent does not know, succeeds.

@@ -163,7 +163,7 @@ func (w *world) kill(kind, id string) {
 	w.Helper()
 	pid := pidOf(w.T, kind, w.dir(kind, id))
 	require.NoError(w, syscall.Kill(pid, syscall.SIGKILL))
-	require.True(w, eventually(func() bool { return !strings.Contains(processes(w.dir(kind, id)), fmt.Sprintf("%d ", pid)) }))
+	require.True(w, eventually(func() bool { s := state(pid); return s == "" || strings.HasPrefix(s, "Z") }), "it does not die")
 }
 
 func create[T any](w *world, r providers.Resource[T], address string, v T, needs ...providers.Need) providers.Need {

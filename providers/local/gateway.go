@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -17,6 +18,9 @@ import (
 
 // ownDomain is the domain of a gateway that was given none: every name below it leads to this machine.
 const ownDomain = "localhost"
+
+// domainPattern is what a domain looks like.
+const domainPattern = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`
 
 type gateways struct{ *backend }
 
@@ -40,6 +44,9 @@ func (r gateways) check(v schema.Gateway) *providers.Error {
 	}
 	if v.Certificate != nil && v.Certificate.Type == "acm" {
 		return providers.Errorf(providers.Invalid, "a gateway on backend %s speaks plain HTTP to this machine alone, so it takes no certificate of AWS; leave certificate out", r.name)
+	}
+	if domain := cleanDomain(v.Domain); domain != "" && !regexp.MustCompile(domainPattern).MatchString(domain) {
+		return providers.Errorf(providers.Invalid, "%q is no domain, such as *.models.example.com", v.Domain)
 	}
 	return nil
 }
@@ -123,10 +130,11 @@ func (b *backend) reachGateway(ctx context.Context, id string) (*client.Gateway,
 		return nil, api.GatewayInfo{}, err
 	}
 	g := client.NewGateway(b.gateways.dir(id))
-	info, err := g.Info(ctx)
+	info, err := asked(ctx, g.Info)
 	if err == nil {
 		return g, info, nil
 	}
+	g.Close()
 	if !errors.Is(err, client.ErrNotRunning) {
 		return nil, info, host.Error(err)
 	}

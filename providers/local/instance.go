@@ -3,10 +3,12 @@ package local
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -190,10 +192,11 @@ func (b *backend) reach(ctx context.Context, id string) (*client.Client, api.Inf
 		return nil, none, err
 	}
 	c := client.New(b.instances.dir(id))
-	info, err := c.Info(ctx)
+	info, err := asked(ctx, c.Info)
 	if err == nil {
 		return c, info, nil
 	}
+	c.Close()
 	if !errors.Is(err, client.ErrNotRunning) {
 		return nil, none, host.Error(err)
 	}
@@ -213,8 +216,20 @@ func (b *backend) reach(ctx context.Context, id string) (*client.Client, api.Inf
 	if c, err = b.startAgent(ctx, id, v.TotalBlocks); err != nil {
 		return nil, none, err
 	}
-	info, err = c.Info(ctx)
-	return c, info, host.Error(err)
+	if info, err = c.Info(ctx); err != nil {
+		c.Close()
+		return nil, none, host.Error(err)
+	}
+	return c, info, nil
+}
+
+// asked asks an agent or a gateway, and once more if it died while it was asked.
+func asked[T any](ctx context.Context, info func(context.Context) (T, error)) (T, error) {
+	said, err := info(ctx)
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+		return info(ctx)
+	}
+	return said, err
 }
 
 // jobsOf lists the jobs of an instance.

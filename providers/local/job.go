@@ -100,9 +100,9 @@ func (r jobs) Update(ctx context.Context, prior providers.Object[schema.Job], op
 		return prior, failed(err)
 	}
 	defer c.Close()
-	j, err := c.Job(ctx, prior.ID)
+	j, err := host.Update(ctx, c, prior.ID, op.Planned)
 	if err != nil {
-		return prior, host.Error(err)
+		return prior, err
 	}
 	v := op.Planned
 	v.Host = loopback
@@ -215,7 +215,7 @@ func (r jobs) known(ctx context.Context, pick func(api.Job) bool) ([]providers.F
 			}
 			v.Host = loopback
 			out = append(out, providers.Found[schema.Job]{Key: j.Labels[api.LabelIdempotencyKey], Address: j.Labels[labelAddress],
-				Object: object(j.ID, v, private{Instance: id}, false), Complete: true})
+				Object: object(j.ID, v, private{Instance: id}, false), Complete: j.Port == 0 || j.Ready})
 		}
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package local_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +34,21 @@ func output(w *world, job providers.Object[schema.Job]) string {
 		return nil
 	}))
 	return out.String()
+}
+
+// said waits until a job has written a text.
+func said(w *world, job providers.Object[schema.Job], text string) {
+	w.Helper()
+	found := errors.New("found")
+	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	defer cancel()
+	err := w.Backend.(providers.LogReader).JobLogs(ctx, job, nil, providers.LogOptions{Follow: true}, func(e providers.LogEntry) error {
+		if strings.Contains(string(e.Text), text) {
+			return found
+		}
+		return nil
+	})
+	require.ErrorIs(w, err, found)
 }
 
 // ended reads a job until it has ended.
@@ -177,7 +193,7 @@ func TestServiceThatDoesNotAnswer(t *testing.T) {
 		want    []string
 	}{
 		"it ends before: the error has its last lines":     {"echo cannot load the model >&2; exit 7", time.Minute, []string{"ended before its port", "exit code 7", "cannot load the model"}},
-		"it runs and listens nowhere: the deadline passes": {"echo loading; sleep 600", 300 * time.Millisecond, []string{"did not answer within 300ms", "loading"}},
+		"it runs and listens nowhere: the deadline passes": {"echo loading; sleep 600", time.Second, []string{"did not answer within 1s", "loading"}},
 		"it ends well before: that is no answer either":    {"true", time.Minute, []string{"ended before its port", "done"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -204,6 +220,7 @@ func TestJobOutlivesItsAgent(t *testing.T) {
 	w := open(t)
 	machine := create(w, w.Instances(), "fleet.f.instance[0]", instance(w.machine, "f-0", 1))
 	job := typed[schema.Job](t, create(w, w.Jobs(), "task.t.job[0]", task("t", "echo before", "sleep 600"), machine))
+	said(w, job, "before")
 	w.kill(addr.KindInstance, machine.Object.ID)
 
 	seen := see(w, w.Jobs(), job)
@@ -234,8 +251,18 @@ func TestJobIsStopped(t *testing.T) {
 	v := ended(w, typed[schema.Job](t, create(w, w.Jobs(), "task.limited.job[0]", limited, machine)))
 	require.Equal(t, []string{"terminated", "max_duration_exceeded"}, []string{v.Status, v.Reason})
 
+	// A limit is changed while the job runs, and counts from its start.
+	endless := typed[schema.Job](t, create(w, w.Jobs(), "task.endless.job[0]", task("endless", "sleep 600"), machine))
+	shorter := operation(w, "task.endless.job[0]", endless.Value, machine)
+	shorter.Planned.MaxDuration = limited.MaxDuration
+	changed, err := w.Jobs().Update(t.Context(), endless, shorter, silent[schema.Job])
+	require.NoError(t, err)
+	require.Equal(t, endless.ID, changed.ID)
+	require.Equal(t, "max_duration_exceeded", ended(w, changed).Reason)
+
 	// The job says when it is asked to end, and ends in its own time.
-	polite := typed[schema.Job](t, create(w, w.Jobs(), "task.polite.job[0]", task("polite", `trap 'echo > `+w.home+`/asked; exit 0' INT; while :; do sleep 0.05; done`), machine))
+	polite := typed[schema.Job](t, create(w, w.Jobs(), "task.polite.job[0]", task("polite", `trap 'echo > `+w.home+`/asked; exit 0' INT; echo up; while :; do sleep 0.05; done`), machine))
+	said(w, polite, "up")
 	require.NoError(t, w.Jobs().Delete(t.Context(), polite, providers.Op[schema.Job]{}, silent[schema.Job]))
 	require.FileExists(t, filepath.Join(w.home, "asked"))
 	require.Equal(t, providers.Gone, see(w, w.Jobs(), polite).Presence)

@@ -2,7 +2,7 @@ package local
 
 import (
 	"context"
-	"path/filepath"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -80,7 +80,7 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
 	b.gateways = shelf[schema.Gateway]{root: s.root, kind: addr.KindGateway}
 	b.machine = sync.OnceValues(b.readMachine)
-	if err := sweep(filepath.Join(s.root, trashDir)); err != nil {
+	if err := errors.Join(b.instances.sweep(), b.volumes.sweep(), b.gateways.sweep()); err != nil {
 		return nil, providers.Errorf(providers.Internal, "what an earlier delete left cannot be removed: %w", err)
 	}
 	return b, nil
@@ -123,7 +123,7 @@ func (b *backend) checkPlace(region, zone string) *providers.Error {
 	return nil
 }
 
-// hasDomain takes a domain with or without "*." and in any case, as a gateway does.
+// cleanDomain takes a domain with or without "*." and in any case, as a gateway does.
 func cleanDomain(domain string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(domain, "*."), "."))
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent"
 	"github.com/dstackai/dstack-planner/agent/api"
-	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -28,13 +27,9 @@ func (b *backend) Offers(ctx context.Context, needs []schema.Requirements, yield
 }
 
 // readMachine asks the machine what it has. Its disk is the size of the file system, not what is free now, so that two plans
-// of the same are the same.
+// of the same are the same. GPUs that cannot be listed are not offered, which the agent's own facts explain.
 func (b *backend) readMachine() (api.Facts, error) {
-	facts, err := agent.ReadFacts(context.Background(), b.root, "")
-	if err == nil && facts.GPUError != "" {
-		return facts, providers.Errorf(providers.Transient, "the GPUs of this machine cannot be listed: %s", facts.GPUError)
-	}
-	return facts, err
+	return agent.ReadFacts(context.Background(), b.root, "")
 }
 
 func gpus(m api.Facts) []schema.GPU {

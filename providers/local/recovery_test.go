@@ -55,6 +55,7 @@ func TestKilledProvider(t *testing.T) {
 		found, err := w.Jobs().List(t.Context(), "test")
 		require.NoError(t, err)
 		require.Len(t, found, 1, "the job was submitted once")
+		said(w, job, "once")
 		require.NoError(t, w.Backend.(providers.Stopper).StopJob(t.Context(), job, nil, true))
 		require.Equal(t, "once\n", output(w, job))
 	})
@@ -188,12 +189,14 @@ func TestTornFolders(t *testing.T) {
 func TestDeleteThatWasCutOffIsFinished(t *testing.T) {
 	t.Parallel()
 	w := open(t)
-	trash := filepath.Join(w.home, "local", "trash", "0123456789ab-x", "data", "closed")
+	trash := filepath.Join(w.home, "local", "volumes", ".removed-0123456789ab-x", "data", "closed")
 	require.NoError(t, os.MkdirAll(trash, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(trash, "file"), nil, 0o400))
 	require.NoError(t, os.Chmod(trash, 0o500))
 	w.reopen()
-	require.NoDirExists(t, filepath.Join(w.home, "local", "trash"))
+	left, err := os.ReadDir(filepath.Join(w.home, "local", "volumes"))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // TestTwoProviders lets two handles of one home work on the same objects at the same time.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,8 @@ import (
 
 const (
 	tagsFile = "tags.json"
-	trashDir = "trash"
+	// trashPrefix begins the names of folders that are being removed.
+	trashPrefix = ".removed-"
 )
 
 // tags say what a folder is and for whom it was made.
@@ -313,43 +315,37 @@ func (s shelf[T]) found(t tags, whole func(tags) bool) (providers.Found[T], erro
 
 // discard removes a folder that is held. It is gone at once, however long the rest takes.
 func (s shelf[T]) discard(h *held) error {
-	trash := filepath.Join(s.root, trashDir)
-	to := filepath.Join(trash, filepath.Base(h.dir)+"-"+rand.Text())
-	err := os.Rename(h.dir, to)
-	for errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(trash, 0o700); err != nil {
-			return err
-		}
-		if _, gone := os.Stat(h.dir); gone != nil {
+	to := filepath.Join(s.path(), trashPrefix+filepath.Base(h.dir)+"-"+rand.Text())
+	if err := os.Rename(h.dir, to); err != nil {
+		if isGone(err) {
 			return nil // removed from outside
 		}
-		err = os.Rename(h.dir, to)
-	}
-	if err != nil {
 		return err
 	}
-	if err := remove(to); err != nil {
-		return err
-	}
-	os.Remove(trash) // stays if others are in it
-	return nil
+	return remove(to)
 }
 
 // sweep removes what was moved away and not removed, because somebody was cut off.
-func sweep(trash string) error {
-	entries, err := os.ReadDir(trash)
-	if errors.Is(err, fs.ErrNotExist) {
+func (s shelf[T]) sweep() error {
+	f, err := os.Open(s.path())
+	if isGone(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := remove(filepath.Join(trash, e.Name())); err != nil {
-			return err
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, trashPrefix) {
+			if err := remove(filepath.Join(s.path(), name)); err != nil {
+				return err
+			}
 		}
 	}
-	os.Remove(trash)
 	return nil
 }
 

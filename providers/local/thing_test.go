@@ -116,7 +116,9 @@ func TestVolumeWithFoldersThatCannotBeWrittenIsDeleted(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(closed), 0o500))
 	require.NoError(t, w.Volumes().Delete(t.Context(), disk, providers.Op[schema.Volume]{}, silent[schema.Volume]))
 	require.NoDirExists(t, w.dir(addr.KindVolume, disk.ID))
-	require.NoDirExists(t, filepath.Join(w.home, "local", "trash"))
+	left, err := os.ReadDir(filepath.Join(w.home, "local", "volumes"))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 func TestOnlyItsUserCanLookIn(t *testing.T) {
@@ -247,4 +249,18 @@ func TestDescription(t *testing.T) {
 	require.Equal(t, "local", d.Name)
 	require.ElementsMatch(t, addr.Kinds(), d.Kinds)
 	require.Equal(t, runtime.NumCPU(), facts(t).CPUs)
+}
+
+func TestGatewayDomain(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	v := gateway("public")
+	for _, bad := range []string{"*.a b", "*.-x", "a..b", "*." + "_x"} {
+		v.Domain = bad
+		require.ErrorContains(t, planned(w, w.Gateways(), nil, v).Err, "is no domain", bad)
+	}
+	v.Domain = ""
+	front := typed[schema.Gateway](t, create(w, w.Gateways(), "gateway.public", v))
+	require.Empty(t, see(w, w.Gateways(), front).Object.Value.Domain, "what was not written stays so")
+	require.NotZero(t, front.Value.Port)
 }
