@@ -33,13 +33,21 @@ type lab struct {
 	backends map[string]providers.Backend // instead of the fake one
 	plans    int
 
+	opening chan struct{}
+	opened  map[string]providers.Backend // by name and settings
+
 	mu     sync.Mutex
 	events []Event
 }
 
 func newLab(t testing.TB, faults ...fake.Rule) *lab {
 	t.Helper()
-	l := &lab{t: t, dir: filepath.Join(t.TempDir(), "state"), world: fake.Memory(), settings: fake.Settings{Faults: script(t, faults...)}}
+	return newLabIn(t, t.TempDir(), faults...)
+}
+
+func newLabIn(t testing.TB, dir string, faults ...fake.Rule) *lab {
+	t.Helper()
+	l := &lab{t: t, dir: filepath.Join(dir, "state"), world: fake.Memory(), settings: fake.Settings{Faults: script(t, faults...)}, opening: make(chan struct{}, 1)}
 	_, err := l.store().Init(t.Context())
 	require.NoError(t, err)
 	l.lock()
@@ -88,7 +96,20 @@ func (l *lab) open(ctx context.Context, name string) (providers.Backend, provide
 	if b := l.backends[name]; b != nil {
 		return b, d, nil
 	}
-	b, err := p.Open(ctx, providers.BackendConfig{Name: name, Settings: l.settings.JSON()})
+	config := providers.BackendConfig{Name: name, Settings: l.settings.JSON()}
+	key := name + string(config.Settings)
+	l.opening <- struct{}{} // a mutex would keep the bubble's clock from going on
+	defer func() { <-l.opening }()
+	if b := l.opened[key]; b != nil {
+		return b, d, nil
+	}
+	b, err := p.Open(ctx, config)
+	if err == nil {
+		if l.opened == nil {
+			l.opened = map[string]providers.Backend{}
+		}
+		l.opened[key] = b
+	}
 	return b, d, err
 }
 

@@ -133,12 +133,20 @@ func (s *schedule) pump() {
 	}
 }
 
-// next gives a worker that has a slot another step, nil if it is to leave.
-func (s *schedule) next() *step {
+// next gives a worker that has a slot another step, nil if it is to leave. With pending, what is done by it and not yet
+// durable, it is nil as well when a step that waits for pending alone should go before those that are ready.
+func (s *schedule) next(pending *step) *step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped || len(s.waiters) > 0 || len(s.ready) == 0 || s.running > s.limit {
 		return nil
+	}
+	if pending != nil {
+		for _, u := range pending.users {
+			if u.open == 1 && !u.settled && u.chain >= s.ready[0].chain {
+				return nil
+			}
+		}
 	}
 	return heap.Pop(&s.ready).(*step)
 }

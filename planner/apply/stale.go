@@ -82,7 +82,8 @@ func (e *engine) movedAt(address string, saw plan.Revision, own uint64) (Moved, 
 	gone, buried := e.state.Tombstone(statefile.Ref{Address: address})
 	if r == nil {
 		switch {
-		case saw.Revision == 0 && (!buried || gone.Changed.Serial <= e.plan.Serial || gone.Changed.Plan == e.plan.ID):
+		// What was deleted in the session after the plan's serial may have been so before the plan: one that was cut off.
+		case saw.Revision == 0 && (!buried || gone.Changed.Serial <= e.plan.Serial+1):
 			return Moved{}, false
 		case buried && gone.Changed.Plan == e.plan.ID:
 			return Moved{}, false
