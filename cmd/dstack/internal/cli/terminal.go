@@ -16,10 +16,10 @@ import (
 // screen is what is known of the terminals that a command is connected to.
 type screen struct {
 	inFd, outFd   int
-	asks          bool // somebody can be asked: stdin and stderr are a terminal
-	out, err      bool // stdout and stderr are terminals
-	color         bool // NO_COLOR, CI and TERM allow it
-	live          bool // lines may be drawn over
+	questions     io.Writer // where somebody can be asked who answers on stdin; nil if nobody is there
+	out, err      bool      // stdout and stderr are terminals
+	color         bool      // NO_COLOR, CI and TERM allow it
+	live          bool      // lines may be drawn over
 	width, height func() int
 }
 
@@ -32,7 +32,15 @@ func screenOf(in, out, errs *os.File, environ func(string) (string, bool)) scree
 	name, _ := environ("TERM")
 	s := screen{inFd: int(in.Fd()), outFd: int(out.Fd())}
 	s.out, s.err = term.IsTerminal(s.outFd), term.IsTerminal(int(errs.Fd()))
-	s.asks = term.IsTerminal(s.inFd) && s.err
+	if term.IsTerminal(s.inFd) {
+		s.questions = errs
+		if !s.err { // it goes to a file, which is not where a question is seen
+			s.questions = nil
+			if tty, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0); err == nil {
+				s.questions = tty
+			}
+		}
+	}
 	dumb := plain || name == "dumb"
 	s.color = !set("NO_COLOR") && !set("CI") && !dumb
 	s.live = s.out && !set("CI") && !dumb
@@ -63,16 +71,16 @@ func (a *app) errOptions() render.Options {
 
 // confirm asks a question to which only yes is a yes. Whoever cannot be asked is told how to do without.
 func (a *app) confirm(what, question, without string) error {
-	if !a.screen.asks || a.json {
+	if a.screen.questions == nil || a.json {
 		return fail(exitError, "Nobody can be asked", "%s has to be confirmed, and this is no terminal. To confirm it beforehand:\n  %s", what, without)
 	}
-	fmt.Fprintf(a.err, "%s\nType yes to go on; anything else leaves everything as it is: ", question)
+	fmt.Fprintf(a.screen.questions, "%s\nType yes to go on; anything else leaves everything as it is: ", question)
 	answer, err := a.readLine()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if strings.TrimSpace(answer) != "yes" {
-		a.say("Nothing was changed.")
+		fmt.Fprintln(a.screen.questions, "Nothing was changed.")
 		return exit(exitError)
 	}
 	return nil
@@ -93,26 +101,26 @@ func (a *app) readLine() (string, error) {
 	case l := <-got:
 		return strings.TrimRight(l.text, "\r\n"), l.err
 	case <-a.signals:
-		fmt.Fprintln(a.err)
+		fmt.Fprintln(a.screen.questions)
 		return "", exit(exitInterrupted)
 	}
 }
 
 // prompt asks for the value of a variable; it is nil where nobody can be asked.
 func (a *app) prompt() func(name, description string, sensitive bool) (string, error) {
-	if !a.screen.asks || a.json {
+	if a.screen.questions == nil || a.json {
 		return nil
 	}
 	return func(name, description string, sensitive bool) (string, error) {
 		if description != "" {
-			fmt.Fprintf(a.err, "var.%s: %s\n", name, description)
+			fmt.Fprintf(a.screen.questions, "var.%s: %s\n", name, description)
 		}
-		fmt.Fprintf(a.err, "Value for var.%s: ", name)
+		fmt.Fprintf(a.screen.questions, "Value for var.%s: ", name)
 		if !sensitive {
 			return a.readLine()
 		}
 		text, err := term.ReadPassword(a.screen.inFd)
-		fmt.Fprintln(a.err)
+		fmt.Fprintln(a.screen.questions)
 		return string(text), err
 	}
 }
