@@ -38,11 +38,11 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 	}
 	defer w.backends.close()
 	out, err := w.plan(ctx)
-	if err != nil {
-		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
-	}
-	if w.diags.HasErrors() {
+	switch {
+	case w.diags.HasErrors():
 		return nil, p.explained(w.diags)
+	case err != nil:
+		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
 	}
 	out.Diagnostics = p.explained(out.Diagnostics)
 	if err := seal(out); err != nil {
