@@ -1,9 +1,9 @@
 package local_test
 
 import (
-	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dstackai/dstack-planner/addr"
-	"github.com/dstackai/dstack-planner/agent"
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/client"
 	"github.com/dstackai/dstack-planner/providers"
@@ -24,18 +23,31 @@ import (
 	"github.com/dstackai/dstack-planner/schema/value"
 )
 
-// TestMain lets the test's program be dstack-agent, and the provider's program, when it is started as one.
-func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && agent.IsCommand(os.Args[1]) {
-		os.Exit(agent.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-	if len(os.Args) > 1 && os.Args[1] == providerArg {
-		os.Exit(wire.Serve(context.Background(), local.New(local.Options{})))
-	}
-	os.Exit(m.Run())
-}
+// agentEnv names the dstack-agent of the tests. It is built once: as it is, without what the tests themselves are built with.
+const agentEnv = "LOCAL_TEST_AGENT"
 
-const providerArg = "local-provider"
+func TestMain(m *testing.M) { os.Exit(withAgent(m.Run)) }
+
+func withAgent(run func() int) int {
+	if os.Getenv(agentEnv) != "" {
+		return run() // started by a test
+	}
+	dir, err := os.MkdirTemp("", "agent")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		program := filepath.Join(dir, "dstack-agent")
+		var out []byte
+		if out, err = exec.Command("go", "build", "-o", program, "../../cmd/dstack-agent").CombinedOutput(); err == nil {
+			err = os.Setenv(agentEnv, program)
+		}
+		os.Stderr.Write(out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "build dstack-agent:", err)
+		return 1
+	}
+	return run()
+}
 
 func TestContract(t *testing.T) {
 	t.Run("directly", func(t *testing.T) {

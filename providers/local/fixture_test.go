@@ -67,7 +67,7 @@ func eventually(ask func() bool) bool {
 }
 
 func config(home string) providers.BackendConfig {
-	return providers.BackendConfig{Name: "local", Paths: providers.Paths{Home: home, Agent: os.Args[0]}}
+	return providers.BackendConfig{Name: "local", Paths: providers.Paths{Home: home, Agent: os.Getenv(agentEnv)}}
 }
 
 // pidOf is the process of an agent or a gateway.
