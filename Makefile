@@ -41,7 +41,7 @@ generate: ## make generated code anew
 	scripts/generate.sh
 
 golden: ## rewrite golden files; read the diff afterwards
-	go test ./planner/... ./schema/... ./internal/... ./cmd/... -update
+	go test $$(git grep -lE 'internal/golden"|flag.Bool\("update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 fuzz: ## run every fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dstackai/dstack-planner/addr"
@@ -140,11 +141,17 @@ offer), or status, a fact that comes and goes and is never a difference. *Change
 		fmt.Fprintf(&b, "| %s | %s |\n", c, changes[c])
 	}
 	b.WriteByte('\n')
-	for _, k := range addr.Kinds() {
+	for _, k := range kinds() {
 		heading(&b, 2, k)
 		writeKind(&b, schema.KindObject(k).Describe(k), 3, k)
 	}
 	return tidy(&b)
+}
+
+// kinds lists the kinds as people meet them: what is for other things comes last.
+func kinds() []string {
+	others := slices.DeleteFunc(addr.Kinds(), func(k string) bool { return k == addr.KindSupport })
+	return append(others, addr.KindSupport)
 }
 
 var changes = map[schema.Change]string{
