@@ -53,6 +53,7 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 
 // explained sorts diagnostics and shows the source of each.
 func (p *Planner) explained(l diag.List) diag.List {
+	l = distinct(l)
 	l.Sort()
 	p.Config.Snippets(l)
 	return l

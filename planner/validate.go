@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
@@ -56,4 +57,22 @@ func (p *Planner) ProviderNames() ([]string, error) {
 		names[defaultBackend] = true
 	}
 	return sortedKeys(names), nil
+}
+
+// distinct leaves out what has been said already: blocks are evaluated in both walks.
+func distinct(l diag.List) diag.List {
+	type saying struct {
+		summary, detail, address string
+		place                    diag.Range
+	}
+	seen := make(map[saying]bool, len(l))
+	return slices.DeleteFunc(slices.Clone(l), func(d *diag.Diagnostic) bool {
+		s := saying{summary: d.Summary, detail: d.Detail, address: d.Address}
+		if d.Range != nil {
+			s.place = *d.Range
+		}
+		again := seen[s]
+		seen[s] = true
+		return again
+	})
 }

@@ -32,6 +32,7 @@ type app struct {
 	screen  screen
 	signals <-chan os.Signal
 
+	dir     string // -C, for commands that are named to the user
 	noColor bool
 	json    bool
 
@@ -53,10 +54,7 @@ func Main(args []string) int {
 	}
 	root := newRoot(a)
 	root.SetArgs(args)
-	// Where nobody else listens, the first signal ends the command.
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	return a.finish(root.ExecuteContext(ctx))
+	return a.finish(root.ExecuteContext(context.Background()))
 }
 
 // interruptible gives a context that ends with the first signal.
@@ -139,6 +137,14 @@ func (a *app) holder(operation string) statefile.Holder {
 		host = "" // the lock is as good without
 	}
 	return statefile.NewHolder(operation, name, host, os.Getpid(), a.now(), a.getenv)
+}
+
+// dstack is the beginning of a command that is named to the user: it works where this one did.
+func (a *app) dstack() string {
+	if a.dir != "" {
+		return "dstack -C " + shellWord(a.dir)
+	}
+	return "dstack"
 }
 
 // printf writes a result.

@@ -105,7 +105,7 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 		o.Asking = planner.Changed(p)
 		a.printf("%s", render.Text(p, o))
 	}
-	again := again(cmd, ap, command)
+	again := a.again(cmd, ap, command)
 	if !planner.Changed(p) {
 		if !a.json && !ap.destroy {
 			a.outputsOf(st)
@@ -148,8 +148,8 @@ func (a *app) planFor(ctx context.Context, ap applying) (*folder, *statefile.Sta
 }
 
 // again is the command that goes on where this one stopped.
-func again(cmd *cobra.Command, ap applying, command string) string {
-	text := "dstack " + command
+func (a *app) again(cmd *cobra.Command, ap applying, command string) string {
+	text := a.dstack() + " " + command
 	if ap.destroy && command == "apply" {
 		text += " --destroy"
 	}
@@ -209,7 +209,7 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 		}
 		return a.after(cmd.Context(), f, ap)
 	}
-	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: "dstack apply " + shellWord(path)})
+	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: a.dstack() + " apply " + shellWord(path)})
 }
 
 func (a *app) alreadyApplied(name string, at time.Time) {
@@ -372,9 +372,9 @@ func (a *app) notStarted(err error, p *plan.Plan, w work) error {
 			}
 			detail += "\nNothing was done."
 		}
-		next := "dstack " + w.command
+		next := a.dstack() + " " + w.command
 		if w.title != "" {
-			next = "dstack plan --out " + shellWord(w.title)
+			next = a.dstack() + " plan --out " + shellWord(w.title)
 		}
 		return fail(exitStale, "Plan is stale", "%s Make it again:\n  %s", detail, next)
 	}
@@ -405,7 +405,7 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 		code = exitInterrupted
 	}
 	if code == exitOK {
-		t.Follow = follow(p, st)
+		t.Follow = a.follow(p, st)
 	}
 	if a.json {
 		level := "info"
@@ -525,7 +525,7 @@ func endedJobs(p *plan.Plan, st *statefile.State) []plan.Note {
 const mostFollow = 3
 
 // follow names the commands that follow the runs that were started.
-func follow(p *plan.Plan, st *statefile.State) []string {
+func (a *app) follow(p *plan.Plan, st *statefile.State) []string {
 	var out []string
 	more := 0
 	seen := map[string]bool{}
@@ -543,10 +543,10 @@ func follow(p *plan.Plan, st *statefile.State) []string {
 			more++
 			continue
 		}
-		out = append(out, "dstack logs "+name)
+		out = append(out, a.dstack()+" logs "+name)
 	}
 	if more > 0 {
-		out = append(out, "dstack ps")
+		out = append(out, a.dstack()+" ps")
 	}
 	return out
 }

@@ -25,7 +25,9 @@ func providersCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer l.Close()
-			return a.listProviders(cmd.Context(), l)
+			ctx, cancel := a.interruptible(cmd.Context())
+			defer cancel()
+			return a.listProviders(ctx, l)
 		},
 	}
 	jsonFlag(a, cmd, "print a JSON list")
@@ -90,13 +92,15 @@ func providersSchemaCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer l.Close()
+			ctx, cancel := a.interruptible(cmd.Context())
+			defer cancel()
 			names := args
 			if len(names) == 0 {
 				names = l.Names()
 			}
 			described := map[string]providers.Description{}
 			for _, name := range names {
-				d, err := l.Describe(cmd.Context(), name)
+				d, err := l.Describe(ctx, name)
 				if err != nil {
 					if len(args) == 0 {
 						a.say("Provider %s is left out: %v.", name, err)

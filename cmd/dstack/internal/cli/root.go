@@ -42,6 +42,7 @@ func newRoot(a *app) *cobra.Command {
 			if dir == "" {
 				return nil
 			}
+			a.dir = dir
 			if err := os.Chdir(dir); err != nil {
 				return usage(cmd, "-C %s: %v.", dir, err)
 			}

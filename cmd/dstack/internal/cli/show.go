@@ -35,12 +35,14 @@ func showCommand(a *app) *cobra.Command {
 				a.printf("%s", render.Text(p, o))
 				return nil
 			}
-			f, err := a.openState(cmd.Context(), in)
+			ctx, cancel := a.interruptible(cmd.Context())
+			defer cancel()
+			f, err := a.openState(ctx, in)
 			if err != nil {
 				return err
 			}
 			defer f.close()
-			st, err := f.state(cmd.Context())
+			st, err := f.state(ctx)
 			if err != nil {
 				return err
 			}

@@ -23,12 +23,14 @@ func stateCommand(a *app) *cobra.Command {
 // withState runs a command that reads the state.
 func (a *app) withState(in *inputs, run func(cmd *cobra.Command, args []string, st *statefile.State) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		f, err := a.openState(cmd.Context(), *in)
+		ctx, cancel := a.interruptible(cmd.Context())
+		defer cancel()
+		f, err := a.openState(ctx, *in)
 		if err != nil {
 			return err
 		}
 		defer f.close()
-		st, err := f.state(cmd.Context())
+		st, err := f.state(ctx)
 		if err != nil {
 			return err
 		}

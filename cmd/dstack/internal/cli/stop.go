@@ -52,7 +52,7 @@ func stopCommand(a *app) *cobra.Command {
 					how = "abort"
 				}
 				cancel() // a question has its own way to be interrupted
-				if err := a.confirm("dstack stop", fmt.Sprintf("%s is %s. Shall it %s?", ru.Name, ru.Status, how), "dstack stop "+shellWord(args[0])+" --auto-approve"); err != nil {
+				if err := a.confirm("dstack stop", fmt.Sprintf("%s is %s. Shall it %s?", ru.Name, ru.Status, how), a.dstack()+" stop "+shellWord(args[0])+" --auto-approve"); err != nil {
 					return err
 				}
 				ctx, cancel = a.interruptible(cmd.Context())
@@ -113,7 +113,7 @@ func (a *app) stop(ctx context.Context, f *folder, ru *run, abort bool) error {
 			a.printf("%s: %s.\n", ru.Name, now.ends())
 			return nil
 		case a.now().After(deadline):
-			return fail(exitError, "Run has not ended", "%s was asked to end and is still %s. To end it at once:\n  dstack stop %s --abort", ru.Name, now.Status, shellWord(ru.Name))
+			return fail(exitError, "Run has not ended", "%s was asked to end and is still %s. To end it at once:\n  %s stop %s --abort", ru.Name, now.Status, a.dstack(), shellWord(ru.Name))
 		}
 		if err := sleep(ctx, pollEvery); err != nil {
 			return fail(exitInterrupted, "Interrupted", "%s was asked to end; it is %s now, and ends without being watched.", ru.Name, now.Status)
