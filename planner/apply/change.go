@@ -38,7 +38,7 @@ func (e *engine) update(ctx context.Context, w *worker, s *step) (*entry, error)
 	if c.Kind == addr.KindJob {
 		on = instanceOf(prior)
 	}
-	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c), on); err != nil {
+	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c)); err != nil {
 		return nil, err
 	}
 	a.takeKey(e.takenUp(ref, statefile.Update, c))

@@ -100,7 +100,7 @@ func (e *engine) creation(ctx context.Context, w *worker, s *step) (*attempt, er
 	if c.Placement != nil {
 		on = c.Placement.Instance
 	}
-	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c), on); err != nil {
+	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c)); err != nil {
 		return nil, err
 	}
 	if s.takenUp {

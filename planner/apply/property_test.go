@@ -381,7 +381,7 @@ func (w *wanting) round(p *plan.Plan, r round, s scenario, random *rand.Rand) (b
 		return false, w.copyStore()
 	}
 	l.reopen()
-	return res.Complete() && !res.AlreadyApplied, nil
+	return res.Complete(), nil
 }
 
 // copyStore goes on with a copy of the files as they are, as after a kill.

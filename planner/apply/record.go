@@ -186,8 +186,8 @@ func (e *engine) needsOf(c *plan.Change) []string {
 	return slices.DeleteFunc(slices.Clone(c.Needs), e.groups.unneeded)
 }
 
-// needs are the recorded objects that addresses name, first before all others. A block among them is about the order alone.
-func (e *engine) needs(address string, names []string, first string) ([]providers.Need, error) {
+// needs are the recorded objects that addresses name, in that order. A block among them is about the order of steps alone.
+func (e *engine) needs(address string, names []string) ([]providers.Need, error) {
 	var out []providers.Need
 	seen := map[string]bool{}
 	add := func(r *statefile.Resource) error {
@@ -201,9 +201,6 @@ func (e *engine) needs(address string, names []string, first string) ([]provider
 		}
 		out = append(out, providers.Need{Address: r.Address, Kind: r.Kind, Backend: r.Backend, Object: o})
 		return nil
-	}
-	if first != "" && slices.Contains(names, first) {
-		names = append([]string{first}, names...)
 	}
 	for _, name := range names {
 		if r := e.state.Resource(name); r != nil {
@@ -225,14 +222,10 @@ func (e *engine) needs(address string, names []string, first string) ([]provider
 
 // recordedNeeds are what is still recorded of what an object stands on.
 func (e *engine) recordedNeeds(r *statefile.Resource) []providers.Need {
-	on := ""
-	if r.Kind == addr.KindJob {
-		on = instanceOf(r)
-	}
 	names := slices.DeleteFunc(slices.Clone(r.Needs), func(name string) bool {
 		return e.state.Resource(name) == nil
 	})
-	needs, err := e.needs(r.Address, names, on)
+	needs, err := e.needs(r.Address, names)
 	if err != nil {
 		return nil // what cannot be read is of no use to the provider either
 	}

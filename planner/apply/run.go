@@ -268,7 +268,7 @@ func (e *engine) unusedBackends() []string {
 
 // result gathers what became of the steps.
 func (e *engine) result(began time.Time) *Result {
-	r := &Result{Elapsed: e.clock.Now().Sub(began), Interrupted: e.schedule.halted() && e.broken == nil}
+	r := &Result{Elapsed: e.clock.Now().Sub(began), Interrupted: e.schedule.halted() && e.broken == nil && !e.allDone()}
 	for _, s := range e.steps {
 		if s.plan.Op != plan.OpJoin {
 			r.Steps = append(r.Steps, s.result)
