@@ -34,10 +34,6 @@ func (e *engine) update(ctx context.Context, w *worker, s *step) (*entry, error)
 	if a.prior, err = object(prior); err != nil {
 		return nil, err
 	}
-	on := ""
-	if c.Kind == addr.KindJob {
-		on = instanceOf(prior)
-	}
 	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c)); err != nil {
 		return nil, err
 	}

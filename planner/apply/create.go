@@ -96,10 +96,6 @@ func (e *engine) creation(ctx context.Context, w *worker, s *step) (*attempt, er
 		return nil, err
 	}
 	a.want, a.op.Planned = want, want.plain
-	on := ""
-	if c.Placement != nil {
-		on = c.Placement.Instance
-	}
 	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c)); err != nil {
 		return nil, err
 	}
