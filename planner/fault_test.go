@@ -213,3 +213,25 @@ func TestDestroyOfTheUnreachableFailsAndSaysWhich(t *testing.T) {
 	require.True(t, res.Complete())
 	require.Empty(t, l.objects())
 }
+
+func TestWhatCandidatesDifferInIsKnownOnlyWhenOneIsTaken(t *testing.T) {
+	l := newLife(t)
+	const hcl = oneCluster + `
+volume "near" {
+  region = fleet.train.instance[0].region
+  name   = "in-${fleet.train.instance[0].availability_zone}"
+  size   = "1GB"
+}
+`
+	p := l.plan(hcl)
+	for _, c := range p.Changes {
+		if c.Address == "volume.near" {
+			require.Contains(t, string(c.After), `"region":"us-east-1"`, "all candidates are there")
+			require.Contains(t, c.AfterUnknown, "name")
+		}
+	}
+	res := l.broken(hcl, `[{"fault": "no_capacity", "kind": "instance", "zone": "us-east-1a"}]`)
+	require.True(t, res.Complete())
+	require.Contains(t, string(l.objects("volume")[0].Attributes), "in-us-east-1b")
+	l.still(hcl)
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/desired"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
@@ -44,6 +45,7 @@ type item struct {
 	offer     *schema.Offer
 	zone      string
 	group     string
+	open      []string // attributes in which the candidates of its group differ
 	leftOut   []plan.LeftOut
 	placement *plan.Placement
 	mounts    []string // volumes that its job mounts, as chosen by placement
@@ -73,6 +75,19 @@ func (it *item) comes() bool {
 // goes tells whether the object that is there ends.
 func (it *item) goes() bool {
 	return it.action == plan.Delete || it.action.IsReplace() || it.fresh && it.exists()
+}
+
+// settled is the planned value as references get it: what the candidates of its group do not agree in is not known before
+// one of them is taken.
+func (it *item) settled() cty.Value {
+	if len(it.open) == 0 {
+		return it.planned
+	}
+	set := map[string]cty.Value{}
+	for _, name := range it.open {
+		set[name] = cty.UnknownVal(it.object.Attr(name).Type)
+	}
+	return desired.WithAttrs(it.planned, set)
 }
 
 // stays tells whether the object that is there is there afterwards.

@@ -99,6 +99,7 @@ func (w *walk) locate(it *item) {
 		c := m.Candidates[0]
 		it.offer, it.zone, it.group, it.leftOut = &c.Offer, c.Zone, m.ID, m.LeftOut
 		it.want = desired.WithAttrs(it.want, offered(c))
+		it.open = differing(m.Candidates)
 	case addr.KindJob:
 		if w.placed == nil {
 			return
@@ -120,6 +121,18 @@ func (w *walk) locate(it *item) {
 			it.backend = on.backend
 		}
 	}
+}
+
+// differing lists the attributes of an instance in which candidates differ.
+func differing(candidates []place.Candidate) []string {
+	var out []string
+	first := offered(candidates[0])
+	for _, a := range schema.Of[schema.Instance]().Attrs {
+		if v, ok := first[a.Name]; ok && slices.ContainsFunc(candidates[1:], func(c place.Candidate) bool { return !offered(c)[a.Name].RawEquals(v) }) {
+			out = append(out, a.Name)
+		}
+	}
+	return out
 }
 
 // offered is what an offer says about an instance that is made of it.

@@ -393,6 +393,7 @@ func (w *walk) located(d *config.Decoded) []*item {
 	it.backend = name
 	if z := w.placed.zoneOf(r.Addr); z != "" {
 		it.want = desired.WithAttrs(it.want, map[string]cty.Value{"availability_zone": cty.StringVal(z)})
+		it.open = []string{"availability_zone"} // with another candidate it is another
 	}
 	return []*item{it}
 }
@@ -522,7 +523,7 @@ func (w *walk) published(b addr.Block) map[addr.Key]cty.Value {
 		out[f.Addr.Key] = fleetValue(f.Addr, f.Name, f.items)
 	}
 	for _, it := range w.selves[b] {
-		out[it.addr.Block.Key] = withAddress(it.planned, it.name)
+		out[it.addr.Block.Key] = withAddress(it.settled(), it.name)
 	}
 	for _, r := range w.runs[b] {
 		v := fleetValue(r.Addr, r.Name, r.owned)
@@ -540,7 +541,7 @@ func fleetValue(a addr.Instance, name string, items []*item) cty.Value {
 func itemValues(items []*item) cty.Value {
 	of := make(map[addr.Key]cty.Value, len(items))
 	for _, it := range items {
-		of[it.addr.Key()] = withAddress(it.planned, it.name)
+		of[it.addr.Key()] = withAddress(it.settled(), it.name)
 	}
 	return byKey(of)
 }

@@ -77,7 +77,9 @@ type Op[T any] struct {
 	Key     string // idempotency key; it goes into the object's tags
 	Attempt int    // of a job: the number of the try
 	Planned T      // all known
-	Needs   []Need // the recorded objects that its edges name: a job's instances, volumes, gateway
+	// Needs are the recorded objects that its edges name. A job's are the instances of all nodes of its replica in the order
+	// of their ranks (its own is the one that Planned.Instance names), the volumes that it mounts, and their attachments.
+	Needs []Need
 }
 
 // Need is a recorded object that an operation stands on.

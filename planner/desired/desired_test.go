@@ -58,18 +58,18 @@ func TestInstancesOfAFleet(t *testing.T) {
 		have  []desired.Have
 		want  []int
 	}{
-		"the lower end is made":                                {`"2..4"`, nil, []int{zero, one}},
-		"a number is both ends":                                {"3", nil, []int{zero, one, two}},
-		"what exists between the ends stays":                   {`"1..4"`, []desired.Have{free(0), free(2)}, []int{zero, two}},
-		"the lowest free numbers are taken":                    {"3", []desired.Have{free(1), free(5)}, []int{one, five, zero}},
-		"nothing is renumbered":                                {"1", []desired.Have{free(5)}, []int{five}},
-		"shrinking removes instances without jobs first":       {"1", []desired.Have{busy(0), free(1), free(2)}, []int{zero}},
-		"shrinking keeps a busy one with a high number":        {"1", []desired.Have{free(0), busy(5)}, []int{five}},
-		"shrinking ends jobs when there is no other way":       {"1", []desired.Have{busy(0), busy(1)}, []int{zero}},
-		"idle ones above the lower end go":                     {`"1..4"`, []desired.Have{free(0), idle(1), busy(2)}, []int{zero, two}},
-		"idle ones stay as far as the lower end needs them":    {`"2..4"`, []desired.Have{idle(0), idle(1), idle(2)}, []int{zero, one}},
-		"no upper end never shrinks what is not idle":          {`"0.."`, []desired.Have{free(0), busy(1), idle(2)}, []int{zero, one}},
-		"none at all":                                          {"0", nil, nil},
+		"the lower end is made":                             {`"2..4"`, nil, []int{zero, one}},
+		"a number is both ends":                             {"3", nil, []int{zero, one, two}},
+		"what exists between the ends stays":                {`"1..4"`, []desired.Have{free(0), free(2)}, []int{zero, two}},
+		"the lowest free numbers are taken":                 {"3", []desired.Have{free(1), free(5)}, []int{one, five, zero}},
+		"nothing is renumbered":                             {"1", []desired.Have{free(5)}, []int{five}},
+		"shrinking removes instances without jobs first":    {"1", []desired.Have{busy(0), free(1), free(2)}, []int{zero}},
+		"shrinking keeps a busy one with a high number":     {"1", []desired.Have{free(0), busy(5)}, []int{five}},
+		"shrinking ends jobs when there is no other way":    {"1", []desired.Have{busy(0), busy(1)}, []int{zero}},
+		"idle ones above the lower end go":                  {`"1..4"`, []desired.Have{free(0), idle(1), busy(2)}, []int{zero, two}},
+		"idle ones stay as far as the lower end needs them": {`"2..4"`, []desired.Have{idle(0), idle(1), idle(2)}, []int{zero, one}},
+		"no upper end never shrinks what is not idle":       {`"0.."`, []desired.Have{free(0), busy(1), idle(2)}, []int{zero, one}},
+		"none at all": {"0", nil, nil},
 		"a lower end of none keeps what exists until it idles": {`"0..2"`, []desired.Have{free(0)}, []int{zero}},
 	} {
 		t.Run(name, func(t *testing.T) {

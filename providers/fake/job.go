@@ -23,8 +23,13 @@ func (jobKind) place(*schema.Job) (machine, region, zone string) { return "", ""
 func (jobKind) plan(providers.Change, *schema.Job, *providers.Planned) {}
 
 func (k jobKind) make(c *contents, op providers.Op[schema.Job], o *Object, v *schema.Job) error {
-	need, _, _ := providers.NeedOf[schema.Instance](op.Needs, addr.KindInstance)
-	i := k.b.get(c, addr.KindInstance, need.ID)
+	machines, addresses := providers.NeedsOf[schema.Instance](op.Needs, addr.KindInstance)
+	var i *Object
+	for n, m := range machines {
+		if addresses[n] == v.Instance || len(machines) == 1 {
+			i = k.b.get(c, addr.KindInstance, m.ID)
+		}
+	}
 	if i == nil {
 		return providers.Errorf(providers.Invalid, "%s: a job needs an instance that exists", op.Address)
 	}
@@ -39,14 +44,14 @@ func (k jobKind) make(c *contents, op providers.Op[schema.Job], o *Object, v *sc
 	if err := k.shares(c, i, &machine, v); err != nil {
 		return err
 	}
-	volumes, addresses := providers.NeedsOf[schema.Volume](op.Needs, addr.KindVolume)
+	volumes, mounted := providers.NeedsOf[schema.Volume](op.Needs, addr.KindVolume)
 	for n, volume := range volumes {
-		if !mounts(v, addresses[n], volume.Value.Name) {
+		if !mounts(v, mounted[n], volume.Value.Name) {
 			continue // it only refers to it
 		}
 		tie := attachmentOf(c, i.ID, volume.ID)
 		if tie == "" {
-			return providers.Errorf(providers.Conflict, "%s is not attached to instance %s", addresses[n], i.ID)
+			return providers.Errorf(providers.Conflict, "%s is not attached to instance %s", mounted[n], i.ID)
 		}
 		o.On = append(o.On, tie)
 	}
