@@ -105,7 +105,10 @@ func settle(a *schema.Attribute, v cty.Value) cty.Value {
 // nameOf is the block's own name, or its label and key joined.
 func nameOf(a addr.Instance, v cty.Value) (string, error) {
 	n, _ := v.GetAttr("name").Unmark()
-	if n.IsKnown() && !n.IsNull() {
+	switch {
+	case !n.IsKnown():
+		return "", fmt.Errorf("the name of %s is known only after apply, and what is made for it needs it before; make it of what is known", a)
+	case !n.IsNull():
 		return n.AsString(), nil
 	}
 	var keys []string
@@ -130,6 +133,9 @@ func Gateway(a addr.Instance, v cty.Value) (Resource, error) {
 }
 
 func single(a addr.Instance, v cty.Value, kind *schema.Object) (Resource, error) {
+	if isSet(v.GetAttr("name")) {
+		return Resource{Addr: a.Self(), Value: project(kind, v, nil)}, nil
+	}
 	name, err := nameOf(a, v)
 	if err != nil {
 		return Resource{}, err
