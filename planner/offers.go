@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/dstackai/dstack-planner/diag"
@@ -27,6 +28,11 @@ func (p *Planner) Offers(ctx context.Context, state *statefile.State, query offe
 		return offer.Selection{}, p.explained(diags)
 	}
 	defer bs.close()
+	for _, n := range query.Need.Backends {
+		if !slices.Contains(bs.declaredNames(), n) {
+			return offer.Selection{}, append(diags, diag.Errorf("Unknown backend", "The configuration has no backend %q.%s It has %s.", n, schema.DidYouMean(n, bs.declaredNames()), strings.Join(bs.declaredNames(), ", "))...)
+		}
+	}
 	names := slices.DeleteFunc(bs.declaredNames(), func(n string) bool {
 		return query.Need.Backends != nil && !slices.Contains(query.Need.Backends, n)
 	})

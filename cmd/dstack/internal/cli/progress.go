@@ -24,13 +24,14 @@ type progress struct {
 	mu      sync.Mutex
 	drawn   int // lines of the block that are on the screen
 	drawnAt time.Time
+	behind  bool              // something has happened since
 	flying  map[string]string // what is under way: by step, in words
 }
 
-// drawEvery is the least time between two drawings, and tickEvery the time after which the clock in the block moves on.
+// drawEvery is the least time between two drawings, and clockEvery the time after which the clock in the block moves on.
 const (
-	drawEvery = 50 * time.Millisecond
-	tickEvery = time.Second
+	drawEvery  = 50 * time.Millisecond
+	clockEvery = time.Second
 )
 
 func newProgress(a *app, p *plan.Plan, title string, parallelism int) *progress {
@@ -40,13 +41,15 @@ func newProgress(a *app, p *plan.Plan, title string, parallelism int) *progress 
 	}
 	if a.screen.live && !a.json {
 		g.live = render.NewLive(p, title, parallelism, a.now())
-		g.ticker = time.NewTicker(tickEvery)
+		g.ticker = time.NewTicker(drawEvery)
 		g.wg.Go(func() {
 			for {
 				select {
 				case <-g.ticker.C:
 					g.mu.Lock()
-					g.draw()
+					if g.behind || a.now().Sub(g.drawnAt) >= clockEvery {
+						g.draw()
+					}
 					g.mu.Unlock()
 				case <-g.done:
 					return
@@ -79,6 +82,7 @@ func (g *progress) observe(e apply.Event) {
 		g.emit(e, shown)
 	case g.live != nil:
 		g.live.Add(shown)
+		g.behind = true
 		if g.app.now().Sub(g.drawnAt) >= drawEvery {
 			g.draw()
 		}
@@ -138,7 +142,7 @@ func (g *progress) draw() {
 	o := g.app.options()
 	lines := g.live.Block(o, max(5, min(g.app.screen.height()-2, 20)))
 	fmt.Fprint(g.app.out, strings.Join(lines, "\n")+"\n")
-	g.drawn, g.drawnAt = len(lines), g.app.now()
+	g.drawn, g.drawnAt, g.behind = len(lines), g.app.now(), false
 }
 
 func (g *progress) erase() {
