@@ -32,7 +32,6 @@ type item struct {
 	forced  map[string]string // paths that force a replacement, with why
 	action  plan.Action
 	reason  string
-	causes  []plan.Cause
 	note    string // what is worth a word though nothing happens
 	planned cty.Value
 	final   diff.Value // planned without secrets

@@ -187,8 +187,7 @@ func environment(environ []string) []string {
 // no such instance.
 func (b *backend) reach(ctx context.Context, id string) (*client.Client, api.Info, error) {
 	var none api.Info
-	t, err := b.instances.tagged(id)
-	if err != nil {
+	if _, err := b.instances.tagged(id); err != nil {
 		return nil, none, err
 	}
 	c := client.New(b.instances.dir(id))
@@ -206,7 +205,8 @@ func (b *backend) reach(ctx context.Context, id string) (*client.Client, api.Inf
 		return nil, none, err
 	}
 	defer h.release()
-	if t, err = b.instances.tagged(id); err != nil {
+	t, err := b.instances.tagged(id)
+	if err != nil {
 		return nil, none, err
 	}
 	v, err := b.instances.value(t)
