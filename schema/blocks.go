@@ -114,45 +114,44 @@ type Meta struct {
 	Lifecycle *Lifecycle `name:"lifecycle,block" doc:"Rules about its end and its replacement."`
 }
 
+// Limits limit the choice of offer; fleets, runs and profiles have them.
+type Limits struct {
+	Backends          []string         `name:"backends" doc:"Backends that may be used; all unless set."`
+	Regions           []string         `name:"regions" doc:"Regions that may be used, exactly as the backend writes them."`
+	AvailabilityZones []string         `name:"availability_zones" doc:"Zones that may be used; offers that name no zone then do not count."`
+	InstanceTypes     []string         `name:"instance_types" doc:"Types that may be used, exactly as the backend writes them."`
+	Reservation       string           `name:"reservation" doc:"The capacity reservation to take instances from."`
+	SpotPolicy        value.SpotPolicy `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto for whichever is cheaper."`
+	MaxPrice          value.Price      `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
+}
+
 // Profile is the block `profile`.
 type Profile struct {
-	Default           bool                 `name:"default" doc:"Whether it applies where no profile is named."`
-	Backends          []string             `name:"backends" doc:"Backends that may be used; all unless set."`
-	Regions           []string             `name:"regions" doc:"Regions that may be used, exactly as the backend writes them."`
-	AvailabilityZones []string             `name:"availability_zones" doc:"Zones that may be used; offers that name no zone then do not count."`
-	InstanceTypes     []string             `name:"instance_types" doc:"Types that may be used, exactly as the backend writes them."`
-	Reservation       string               `name:"reservation" doc:"The capacity reservation to take instances from."`
-	SpotPolicy        value.SpotPolicy     `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto for whichever is cheaper."`
-	Retry             value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
-	MaxDuration       value.OffDuration    `name:"max_duration" doc:"How long a run may last: 6h for a dev environment, 72h for a task and no limit for a service unless set."`
-	StopDuration      value.OffDuration    `name:"stop_duration" default:"5m" doc:"How long a whole stop may take before volumes are detached by force."`
-	StopGrace         value.Duration       `name:"stop_grace" default:"10s" doc:"How long a job may take to end after SIGINT."`
-	MaxPrice          value.Price          `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
-	CreationPolicy    value.CreationPolicy `name:"creation_policy" default:"reuse-or-create" doc:"reuse forbids to make an instance for a run."`
-	IdleDuration      value.IdleDuration   `name:"idle_duration" doc:"How long an instance is kept without a job: 5m where a run made it, 3d in a fleet unless set."`
+	Default        bool `name:"default" doc:"Whether it applies where no profile is named."`
+	Limits         `name:",inline"`
+	Retry          value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
+	MaxDuration    value.OffDuration    `name:"max_duration" doc:"How long a run may last: 6h for a dev environment, 72h for a task and no limit for a service unless set."`
+	StopDuration   value.OffDuration    `name:"stop_duration" default:"5m" doc:"How long a whole stop may take before volumes are detached by force."`
+	StopGrace      value.Duration       `name:"stop_grace" default:"10s" doc:"How long a job may take to end after SIGINT."`
+	CreationPolicy value.CreationPolicy `name:"creation_policy" default:"reuse-or-create" doc:"reuse forbids to make an instance for a run."`
+	IdleDuration   value.IdleDuration   `name:"idle_duration" doc:"How long an instance is kept without a job: 5m where a run made it, 3d in a fleet unless set."`
 }
 
 // Fleet is the block `fleet`.
 type Fleet struct {
-	Name              value.Name         `name:"name" doc:"Its name; the label unless set."`
-	Nodes             value.IntRange     `name:"nodes" doc:"How many instances there are: a number, or a range of which the lower end is always kept. Not for SSH fleets."`
-	Placement         value.Placement    `name:"placement" default:"any" doc:"cluster puts all instances close together: one backend, one region, a placement group where there is one."`
-	Resources         *Resources         `name:"resources,block" doc:"What each instance must have."`
-	Blocks            value.Blocks       `name:"blocks" default:"1" doc:"Into how many shares each instance is divided; auto takes as many as it has GPUs, or CPUs."`
-	Profile           string             `name:"profile,ref" doc:"The profile whose settings stand in for what is not written here."`
-	Backends          []string           `name:"backends" doc:"Backends that may be used; all unless set."`
-	Regions           []string           `name:"regions" doc:"Regions that may be used."`
-	AvailabilityZones []string           `name:"availability_zones" doc:"Zones that may be used."`
-	InstanceTypes     []string           `name:"instance_types" doc:"Types that may be used."`
-	Reservation       string             `name:"reservation" doc:"The capacity reservation to take instances from."`
-	SpotPolicy        value.SpotPolicy   `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto."`
-	MaxPrice          value.Price        `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
-	Retry             value.RetryPolicy  `name:"retry" default:"off" doc:"Whether, after what and for how long a creation is tried again."`
-	IdleDuration      value.IdleDuration `name:"idle_duration" default:"3d" doc:"How long an instance above the lower end of nodes is kept without a job."`
-	Env               map[string]string  `name:"env,env" rule:"SSH fleets only" doc:"Variables for the agent and every job."`
-	Runtime           string             `name:"runtime" default:"auto" rule:"auto, docker or process" doc:"How jobs run on its instances."`
-	NetworkMode       string             `name:"network_mode" default:"auto" rule:"auto or bridge" doc:"bridge forces Docker's bridge network on every job."`
-	SSH               *SSH               `name:"ssh,block" doc:"Hosts that exist already; such a fleet has no nodes."`
+	Name         value.Name      `name:"name" doc:"Its name; the label unless set."`
+	Nodes        value.IntRange  `name:"nodes" doc:"How many instances there are: a number, or a range of which the lower end is always kept. Not for SSH fleets."`
+	Placement    value.Placement `name:"placement" default:"any" doc:"cluster puts all instances close together: one backend, one region, a placement group where there is one."`
+	Resources    *Resources      `name:"resources,block" doc:"What each instance must have."`
+	Blocks       value.Blocks    `name:"blocks" default:"1" doc:"Into how many shares each instance is divided; auto takes as many as it has GPUs, or CPUs."`
+	Profile      string          `name:"profile,ref" doc:"The profile whose settings stand in for what is not written here."`
+	Limits       `name:",inline"`
+	Retry        value.RetryPolicy  `name:"retry" default:"off" doc:"Whether, after what and for how long a creation is tried again."`
+	IdleDuration value.IdleDuration `name:"idle_duration" default:"3d" doc:"How long an instance above the lower end of nodes is kept without a job."`
+	Env          map[string]string  `name:"env,env" rule:"SSH fleets only" doc:"Variables for the agent and every job."`
+	Runtime      string             `name:"runtime" default:"auto" rule:"auto, docker or process" doc:"How jobs run on its instances."`
+	NetworkMode  string             `name:"network_mode" default:"auto" rule:"auto or bridge" doc:"bridge forces Docker's bridge network on every job."`
+	SSH          *SSH               `name:"ssh,block" doc:"Hosts that exist already; such a fleet has no nodes."`
 }
 
 // SSH is the block `ssh` in `fleet`.
@@ -215,20 +214,14 @@ type Run struct {
 	Volumes      []Mount           `name:"volumes,job" doc:"What is mounted where: \"data:/data\", or an object with volume and path."`
 	Runtime      string            `name:"runtime" default:"auto" rule:"auto, docker or process" doc:"How it runs."`
 
-	Profile           string               `name:"profile,ref" doc:"The profile whose settings stand in for what is not written here."`
-	Backends          []string             `name:"backends" doc:"Backends that may be used; all unless set."`
-	Regions           []string             `name:"regions" doc:"Regions that may be used."`
-	AvailabilityZones []string             `name:"availability_zones" doc:"Zones that may be used."`
-	InstanceTypes     []string             `name:"instance_types" doc:"Types that may be used."`
-	Reservation       string               `name:"reservation" doc:"The capacity reservation to take instances from."`
-	SpotPolicy        value.SpotPolicy     `name:"spot_policy" default:"on-demand" doc:"spot, on-demand, or auto."`
-	Retry             value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
-	MaxDuration       value.OffDuration    `name:"max_duration" doc:"How long it may last."`
-	StopDuration      value.OffDuration    `name:"stop_duration" default:"5m" doc:"How long a whole stop may take before volumes are detached by force."`
-	StopGrace         value.Duration       `name:"stop_grace" default:"10s" doc:"How long a job may take to end after SIGINT."`
-	MaxPrice          value.Price          `name:"max_price" rule:"more than 0" doc:"The most that an instance may cost, in dollars an hour."`
-	CreationPolicy    value.CreationPolicy `name:"creation_policy" default:"reuse-or-create" doc:"reuse forbids to make an instance for it."`
-	IdleDuration      value.IdleDuration   `name:"idle_duration" default:"5m" doc:"How long an instance that it brought is kept without a job."`
+	Profile        string `name:"profile,ref" doc:"The profile whose settings stand in for what is not written here."`
+	Limits         `name:",inline"`
+	Retry          value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
+	MaxDuration    value.OffDuration    `name:"max_duration" doc:"How long it may last."`
+	StopDuration   value.OffDuration    `name:"stop_duration" default:"5m" doc:"How long a whole stop may take before volumes are detached by force."`
+	StopGrace      value.Duration       `name:"stop_grace" default:"10s" doc:"How long a job may take to end after SIGINT."`
+	CreationPolicy value.CreationPolicy `name:"creation_policy" default:"reuse-or-create" doc:"reuse forbids to make an instance for it."`
+	IdleDuration   value.IdleDuration   `name:"idle_duration" default:"5m" doc:"How long an instance that it brought is kept without a job."`
 }
 
 // Task is the block `task`.

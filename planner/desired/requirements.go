@@ -11,15 +11,9 @@ import (
 
 // limits are the attributes of fleets, runs and instances that limit the choice of offer.
 type limits struct {
-	Resources         *schema.Resources `name:"resources"`
-	Backends          []string          `name:"backends"`
-	Regions           []string          `name:"regions"`
-	AvailabilityZones []string          `name:"availability_zones"`
-	InstanceTypes     []string          `name:"instance_types"`
-	SpotPolicy        value.SpotPolicy  `name:"spot_policy"`
-	MaxPrice          value.Price       `name:"max_price"`
-	Reservation       string            `name:"reservation"`
-	Blocks            value.Blocks      `name:"blocks"`
+	schema.Limits `name:",inline"`
+	Resources     *schema.Resources `name:"resources"`
+	Blocks        value.Blocks      `name:"blocks"`
 }
 
 // Requirements is what a fleet's, a run's or an instance's value asks of a machine. What is not known yet asks nothing.
