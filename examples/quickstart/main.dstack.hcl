@@ -55,8 +55,8 @@ locals {
         my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => ${var.port}, Listen => 9, ReuseAddr => 1) or die "$!\n";
         while (my $c = $s->accept) {
           while (defined(my $line = <$c>)) { last if $line =~ /^\s*$/ }
-          my $page = open(my $f, "<", "index.html") ? join("", <$f>) : "";
-          print $c "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n$page";
+          open(my $page, "<", "index.html") or next;
+          print $c "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n", <$page>;
           close $c;
         }'
     else
