@@ -36,7 +36,7 @@ func (w *walk) cost(p *plan.Plan) {
 		if line == (plan.CostLine{}) {
 			continue
 		}
-		name := it.addr.Block.String()
+		name := it.addr.Block.Block.String() // all repetitions together
 		sum := lines[name]
 		if sum == nil {
 			sum = &plan.CostLine{Address: name}

@@ -136,7 +136,7 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	c.Evaluate = len(final.Sensitive) > 0 || slices.ContainsFunc(final.Unknown, func(p string) bool { return configured(it.object, p) })
 	if it.exists() {
 		prior := diff.Value{V: it.rec.live(), Digests: it.rec.Secrets}
-		shown := diff.Compare(it.object, prior, final, diff.Options{Also: func(a *schema.Attribute) bool { return a.Placed && it.comes() }})
+		shown := diff.Compare(it.object, prior, final, diff.Options{Also: func(a *schema.Attribute) bool { return a.Placed && !a.Many && it.comes() }})
 		shown = shown.Settle(it.forced)
 		c.Diff, c.UnchangedAttrs, c.ReplacePaths = shown.Diffs, shown.Unchanged, it.after.Forces
 	} else {

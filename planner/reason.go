@@ -68,8 +68,11 @@ func (it *item) why(diffs []plan.AttrDiff) string {
 func (it *item) whyReplace() string {
 	for _, path := range it.after.Forces {
 		if why := it.forced[path]; why != "" {
-			if strings.Contains(why, "its ") || strings.Contains(why, "another ") {
-				return why
+			switch {
+			case path == "instance" || path == "owner" || path == "target":
+				return why // it is about what it stands on, not about itself
+			case strings.HasPrefix(why, "needs "):
+				return path + " " + why
 			}
 			return path + " cannot change in place: " + why
 		}

@@ -355,7 +355,7 @@ func (w *walk) constraints(it *item) {
 				path = p
 			}
 		}
-		it.forced[path] = "the machine does not satisfy it: " + lack.Text
+		it.forced[path] = "needs another machine: " + lack.Text
 	}
 }
 

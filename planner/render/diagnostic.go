@@ -46,6 +46,15 @@ func Diagnostics(list diag.List, o Options) string {
 	return b.String()
 }
 
+// told tells whether the place or the summary names the address already.
+func told(d *diag.Diagnostic, address string) bool {
+	if d.Range == nil {
+		return false
+	}
+	kind, name, _ := strings.Cut(address, ".")
+	return strings.Contains(d.Summary, address) || d.Snippet != nil && strings.HasPrefix(d.Snippet.Context+",", "in "+kind+` "`+name+`",`)
+}
+
 func diagnostic(b *strings.Builder, o Options, d *diag.Diagnostic, about []string) {
 	word, color := "Error: ", red
 	if d.Severity == diag.Warning {
@@ -53,7 +62,7 @@ func diagnostic(b *strings.Builder, o Options, d *diag.Diagnostic, about []strin
 	}
 	indent(b, o.paint(word, color, bold), o.paint(clean(d.Summary), bold), o.width())
 	b.WriteByte('\n')
-	if len(about) > 1 || len(about) == 1 && (d.Range == nil || !strings.Contains(d.Summary, about[0])) {
+	if len(about) > 1 || len(about) == 1 && !told(d, about[0]) {
 		indent(b, "  for ", addresses(about)+":", o.width())
 	}
 	if d.Range != nil {

@@ -14,6 +14,16 @@ func at(file string, line int) *diag.Range {
 	return &diag.Range{Filename: file, Start: diag.Pos{Line: line, Column: 1}, End: diag.Pos{Line: line, Column: 2}}
 }
 
+func TestAnAddressIsNotSaidTwice(t *testing.T) {
+	d := diag.Diagnostic{
+		Severity: diag.Error, Summary: "Memory has an unknown unit", Detail: "x.", Address: "volume.data",
+		Range: at("main.dstack.hcl", 2), Snippet: &diag.Snippet{Context: `in volume "data"`, Code: `size = "1XB"`, StartLine: 2, Start: 8, End: 11},
+	}
+	require.NotContains(t, Diagnostics(diag.List{&d}, Options{}), "for volume.data")
+	d.Address = `volume.data["eu"]`
+	require.Contains(t, Diagnostics(diag.List{&d}, Options{}), `for volume.data["eu"]:`)
+}
+
 func TestDiagnostics(t *testing.T) {
 	code := `    memory = "16XB"`
 	for name, list := range map[string]diag.List{
