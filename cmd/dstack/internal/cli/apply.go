@@ -4,19 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/zclconf/go-cty/cty"
-	ctyjson "github.com/zclconf/go-cty/cty/json"
 
-	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/apply"
-	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -171,102 +166,6 @@ func shellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// applySaved applies a plan that was saved, without a question.
-func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
-	if a.json {
-		a.events = newEvents(a)
-	}
-	p, err := readPlan(path)
-	if err != nil {
-		return err
-	}
-	f, err := a.openPlan(cmd, ap.inputs, p)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	st, err := f.store.Read(cmd.Context())
-	if errors.Is(err, statefile.ErrNotInitialised) {
-		return fail(exitStale, "Plan is stale", "%s was made from a state that is not here: there is none in %s. A local state does not travel; apply the plan where it was made.", path, f.store.Describe())
-	}
-	if err != nil {
-		return failedWith(err, "State cannot be read")
-	}
-	if st.Lineage() != p.Lineage {
-		return fail(exitStale, "Plan is stale", "%s was made from another state: that one has the lineage %s, the one in %s has %s. A local state does not travel; apply the plan where it was made.", path, p.Lineage, f.store.Describe(), st.Lineage())
-	}
-	if applied, ok := st.Plan(p.ID); ok && applied.Status == statefile.PlanApplied {
-		a.alreadyApplied(path, applied.FinishedAt)
-		return a.after(cmd.Context(), f, ap)
-	}
-	if !planner.Changed(p) {
-		if a.json {
-			a.events.emit(event{Type: "apply_complete", Message: "The plan has no changes.", Plan: p.ID, Tally: &tally{}})
-		} else {
-			a.printf("%s has no changes. Nothing was done.\n", path)
-		}
-		return a.after(cmd.Context(), f, ap)
-	}
-	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: a.dstack() + " apply " + shellWord(path)})
-}
-
-func (a *app) alreadyApplied(name string, at time.Time) {
-	text := name + " is applied already"
-	if !at.IsZero() {
-		text += ", since " + at.UTC().Format("2006-01-02 15:04:05 UTC")
-	}
-	text += ". Nothing was done."
-	if a.json {
-		a.events.emit(event{Type: "apply_complete", Message: text, Tally: &tally{}})
-		return
-	}
-	a.printf("%s\n", text)
-}
-
-// openPlan opens the configuration that a plan was made from: its files and its plain variables are in the plan, its
-// secret ones are given again.
-func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan) (*folder, error) {
-	opts := config.LoadOptions{Environ: a.environ, Version: a.version, Vars: slices.Clone(in.list)}
-	for _, s := range p.Sources {
-		opts.Sources = append(opts.Sources, config.Source{Path: s.Path, Text: []byte(s.Text)})
-	}
-	for _, v := range in.list {
-		if _, fixed := p.Variables[v.Name]; fixed {
-			return nil, usage(cmd, "--var %s=... comes too late: the plan was made with a value of var.%s. Only sensitive variables are given again; for another value make another plan.", v.Name, v.Name)
-		}
-	}
-	for name, v := range p.Variables {
-		ty, err := ctyjson.UnmarshalType(v.Type)
-		if err == nil {
-			var val cty.Value
-			if val, err = ctyjson.Unmarshal(v.Value, ty); err == nil {
-				opts.Vars = append(opts.Vars, config.Assignment{Name: name, Value: val})
-			}
-		}
-		if err != nil {
-			return nil, fail(exitError, "Plan cannot be read", "The value of var.%s in the plan is damaged: %v.", name, err)
-		}
-	}
-	cfg, list := config.Load(cmd.Context(), opts)
-	if list.HasErrors() {
-		if missing := missingSecrets(list, p); missing != nil {
-			return nil, &exitErr{code: exitStale, diags: missing}
-		}
-		return nil, failed(list)
-	}
-	return a.newFolder(cfg, false)
-}
-
-// missingSecrets are the errors about secret variables, if there are no others.
-func missingSecrets(list diag.List, p *plan.Plan) diag.List {
-	for _, d := range list.Errors() {
-		if _, secret := p.Secrets[d.Address]; !secret {
-			return nil
-		}
-	}
-	return list.Errors()
 }
 
 // work is what an apply is called.
@@ -434,119 +333,4 @@ func (a *app) outputsOf(st *statefile.State) {
 		a.printf("\nOutputs\n")
 		a.printOutputs(out, "  ")
 	}
-}
-
-// tallyOf counts what became of the declared resources.
-func tallyOf(r *apply.Result, p *plan.Plan, st *statefile.State, elapsed time.Duration) render.Tally {
-	t := render.Tally{Interrupted: r.Interrupted, Elapsed: elapsed, Before: p.Cost.Before, After: p.Cost.After, Serial: st.Serial()}
-	changes := map[string]*plan.Change{}
-	for _, c := range p.Changes {
-		changes[c.Address] = c
-	}
-	// A replace is several steps of one address; it counts once, and as what is worst of them.
-	type outcome struct{ failed, left bool }
-	outcomes := map[string]*outcome{}
-	for _, s := range r.Steps {
-		c := changes[s.Address]
-		if c == nil || s.Op == plan.OpJoin {
-			continue
-		}
-		o := outcomes[s.Address]
-		if o == nil {
-			o = &outcome{}
-			outcomes[s.Address] = o
-		}
-		switch s.Status {
-		case apply.Failed:
-			o.failed = true
-			message := "it failed"
-			if s.Err != nil {
-				message = s.Err.Error()
-			}
-			if s.Unknown {
-				message += "\nWhether anything was made is not known; the next plan finds out."
-			}
-			t.Failed = append(t.Failed, render.FailedStep{Address: s.Address, Action: string(s.Op), Tries: s.Tries, Elapsed: s.Elapsed, Message: message})
-		case apply.Skipped, apply.NotStarted:
-			if !o.left && !o.failed {
-				var because []string
-				if s.Because != "" {
-					because = []string{s.Because}
-				}
-				t.NotStarted = append(t.NotStarted, render.SkippedStep{Address: s.Address, Because: because})
-			}
-			o.left = true
-		}
-	}
-	for address, o := range outcomes {
-		if !o.failed && !o.left && changes[address].Kind != addr.KindSupport {
-			t.Done++
-		}
-		c := changes[address]
-		if c.Action == plan.DeleteThenCreate && (o.failed || o.left) && st.Resource(address) == nil {
-			t.Gone = append(t.Gone, plan.Note{Address: address, Text: "the old one was destroyed, and there is no new one yet"})
-		}
-	}
-	slices.SortFunc(t.Gone, func(x, y plan.Note) int { return statefile.CompareAddresses(x.Address, y.Address) })
-	if !r.Complete() {
-		t.After = t.Before // what it costs now is known after the next refresh
-	}
-	t.Ended = endedJobs(p, st)
-	return t
-}
-
-// endedJobs are jobs that the plan started and that have ended by now, with how.
-func endedJobs(p *plan.Plan, st *statefile.State) []plan.Note {
-	var out []plan.Note
-	for _, c := range p.Changes {
-		if c.Kind != addr.KindJob || c.Action == plan.Delete {
-			continue
-		}
-		r := st.Resource(c.Address)
-		if r == nil || !planner.Ended(r.Status) {
-			continue
-		}
-		v := jobOf(r.Attributes)
-		text := v.Status
-		if v.Status != "done" {
-			if v.Reason != "" {
-				text += ", " + strings.ReplaceAll(v.Reason, "_", " ")
-			}
-			if v.ExitCode != nil {
-				text += fmt.Sprintf(" (exit code %d)", *v.ExitCode)
-			}
-		}
-		out = append(out, plan.Note{Address: c.Address, Text: text})
-	}
-	return out
-}
-
-// mostFollow is how many commands are named at the end.
-const mostFollow = 3
-
-// follow names the commands that follow the runs that were started.
-func (a *app) follow(p *plan.Plan, st *statefile.State) []string {
-	var out []string
-	more := 0
-	seen := map[string]bool{}
-	for _, c := range p.Changes {
-		r := st.Resource(c.Address)
-		if c.Kind != addr.KindJob || c.Action == plan.Delete || r == nil {
-			continue
-		}
-		name := jobOf(r.Attributes).Run
-		if name == "" || seen[name] {
-			continue
-		}
-		seen[name] = true
-		if len(out) == mostFollow {
-			more++
-			continue
-		}
-		out = append(out, a.dstack()+" logs "+name)
-	}
-	if more > 0 {
-		out = append(out, a.dstack()+" ps")
-	}
-	return out
 }
