@@ -111,4 +111,3 @@ func missingSecrets(list diag.List, p *plan.Plan) diag.List {
 	}
 	return list.Errors()
 }
-
