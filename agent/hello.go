@@ -14,10 +14,14 @@ import (
 )
 
 // runHello serves HTTP on a port of 127.0.0.1 and answers every request with who it is. Examples use it on machines that have
-// no server of their own.
+// no server of their own. With --file it answers with what the file holds.
 func runHello(ctx context.Context, s streams, args []string) error {
 	var port int
-	if err := flags(s, "hello", args, func(f *flag.FlagSet) { f.IntVar(&port, "port", 0, "port on 127.0.0.1") }); err != nil {
+	var file string
+	if err := flags(s, "hello", args, func(f *flag.FlagSet) {
+		f.IntVar(&port, "port", 0, "port on 127.0.0.1")
+		f.StringVar(&file, "file", "", "answer with what this file holds")
+	}); err != nil {
 		return err
 	}
 	if port < 1 || port > 65535 {
@@ -30,7 +34,7 @@ func runHello(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "listening on %s\n", l.Addr())
-	web := &http.Server{Handler: hello(os.Getenv), ReadHeaderTimeout: 10 * time.Second}
+	web := &http.Server{Handler: hello(file, os.Getenv), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
 	select {
@@ -46,8 +50,11 @@ func runHello(ctx context.Context, s streams, args []string) error {
 	return nil
 }
 
-// hello answers with the run, job and replica that the environment names, and the path that was asked for.
-func hello(getenv func(string) string) http.Handler {
+// hello answers with a file, or with the run, job and replica that the environment names, and the path that was asked for.
+func hello(file string, getenv func(string) string) http.Handler {
+	if file != "" {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprint(w, "Hello from dstack\n")
