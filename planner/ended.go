@@ -31,7 +31,7 @@ func (w *walk) jobEnded(it *item) bool {
 	case it.after.Action == diff.Replace:
 		it.fresh, it.action = true, plan.Create
 		it.reason = firstPath(it.after) + " changed; " + how
-	case service && status != "lost":
+	case service && !stopped(status):
 		it.fresh, it.action = true, plan.Create
 		it.reason = "a service is to run; it " + how
 	case status == "failed" && reason != "max_duration_exceeded":
@@ -104,6 +104,9 @@ func numberOf(v cty.Value, name string) int64 {
 	return i
 }
 
+// stopped tells whether somebody stopped a job; that is meant to stay, also for a service.
+func stopped(status string) bool { return status == "terminated" || status == "aborted" }
+
 // how says how and when a job ended.
 func (w *walk) how(status string, finished time.Time) string {
 	if finished.IsZero() {
@@ -128,7 +131,7 @@ func (w *walk) endedAway(it *item) bool {
 	} else {
 		run := w.state.Run(it.addr.Block.String())
 		end := lastEnd(run, it.addr.Index())
-		if end == nil {
+		if end == nil || run.Destroyed {
 			return false
 		}
 		status, reason, finished = end.Status, end.Reason, end.FinishedAt
@@ -150,7 +153,7 @@ func (w *walk) endedAway(it *item) bool {
 	switch {
 	case changed.Action == diff.Replace:
 		it.reason = firstPath(changed) + " changed; " + how
-	case service:
+	case service && !stopped(status):
 		it.reason = "a service is to run; it " + how
 	case status == "failed" && reason != "max_duration_exceeded":
 		it.reason = "it failed" + because(reason) + "; " + how

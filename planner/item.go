@@ -49,6 +49,7 @@ type item struct {
 	placement *plan.Placement
 	mounts    []string // volumes that its job mounts, as chosen by placement
 	attempt   int
+	endsRun   bool
 	stray     string // idempotency key of an object that no record knows
 	intent    *statefile.Intent
 	found     *providers.Found[cty.Value]

@@ -53,6 +53,7 @@ func (w *walk) leave() {
 func (w *walk) destroy(it *item, why string) {
 	it.action, it.reason, it.want, it.fresh = plan.Delete, why, cty.NilVal, false
 	it.note, it.supports, it.placement = "", nil, nil
+	it.endsRun = it.kind == addr.KindJob && (w.opts.Destroy || !w.hasRepetition(it.addr.Block))
 	it.result, it.after = diff.Result{}, diff.Result{}
 	it.needs = it.rec.Needs
 }

@@ -324,6 +324,7 @@ func appendSupport(list []plannedSupport, s plannedSupport) []plannedSupport {
 // intents decides about open intents: taken up by the change of their address, or closed.
 func (w *walk) intents() []plan.IntentDecision {
 	if w.writerLives() {
+		w.beingChanged()
 		return nil
 	}
 	var out []plan.IntentDecision
@@ -364,6 +365,19 @@ func (w *walk) intents() []plan.IntentDecision {
 		}
 	}
 	return out
+}
+
+// beingChanged leaves alone what somebody is changing at this moment, and says who.
+func (w *walk) beingChanged() {
+	for _, in := range w.state.Intents() {
+		a, err := addr.ParseResource(in.Address)
+		if err != nil || in.Deposed != "" {
+			continue
+		}
+		if it := w.items[a]; it != nil {
+			it.action, it.note = plan.NoOp, fmt.Sprintf("being changed by %s since %s", w.opts.Writer, in.Since.UTC().Format("15:04:05"))
+		}
+	}
 }
 
 // same tells whether what is wanted now is what the intent wanted.

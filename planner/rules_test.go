@@ -312,3 +312,38 @@ func TestWhatWasMadeIsDestroyedAfterBlockAndBackendAreGone(t *testing.T) {
 	require.True(t, res.Complete())
 	require.Empty(t, l.objects())
 }
+
+func TestWhatWasDestroyedStartsAnew(t *testing.T) {
+	l := newLife(t)
+	l.apply(own)
+	for name, hcl := range map[string]string{"by destroy": own, "by taking the block out": ""} {
+		t.Run(name, func(t *testing.T) {
+			res, err := l.carry(hcl, l.planWith(hcl, planner.PlanOptions{Destroy: hcl != ""}))
+			require.NoError(t, err)
+			require.True(t, res.Complete())
+			require.Equal(t, "done", l.mustState().Run("task.solo").Status, "how it ended is kept")
+			p := l.apply(own)
+			require.Contains(t, actions(p), "create task.solo.job[0] on task.solo.instance[0]")
+		})
+	}
+}
+
+func TestAStoppedServiceStaysStopped(t *testing.T) {
+	l := newLife(t)
+	l.apply(replicas)
+	rec := l.planner(replicas).Open(t.Context(), l.mustState())
+	require.NoError(t, rec.StopJob(t.Context(), "service.llama.job[1]", false))
+	rec.Close()
+	p := l.plan(replicas)
+	require.Empty(t, actions(p), diffs(p))
+	require.Contains(t, p.Notes[0].Text, "terminated")
+	l.apply(strings.Replace(replicas, `["serve"]`, `["serve again"]`, 1))
+}
+
+func TestWhatSomebodyIsChangingIsLeftAlone(t *testing.T) {
+	l := newLife(t)
+	l.broken(oneVolume, `[{"fault": "lost", "kind": "volume"}, {"fault": "transient", "op": "find"}]`)
+	p := l.planWith(oneVolume, planner.PlanOptions{Writer: &statefile.Holder{User: "ana", Host: "laptop"}})
+	require.Empty(t, actions(p))
+	require.Contains(t, p.Notes[0].Text, "being changed by ana@laptop")
+}

@@ -19,6 +19,9 @@ type Run struct {
 	Reason  string `json:"reason,omitempty"`
 	// Scale is the number of replicas that autoscaling chose, nil before it has.
 	Scale *int `json:"scale,omitempty"`
+	// Destroyed says that the run was taken down with its block: what is kept is
+	// history, and a block of the same name starts anew.
+	Destroyed bool `json:"destroyed,omitempty"`
 	// Attempts is the number of the latest attempt.
 	Attempts int `json:"attempts,omitempty"`
 	// Specification is the run as it was last started, as JSON with sensitive leaves null.

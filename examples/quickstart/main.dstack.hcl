@@ -34,35 +34,16 @@ task "write" {
   volumes = [{ volume = volume.data, path = "/data" }]
 }
 
-# A service answers until it is stopped. The gateway sends it what is asked of hello.demo.localhost.
+# A service answers until it is stopped. The gateway sends it what is asked of hello.demo.localhost. Any program that
+# speaks HTTP will do; this one comes with dstack.
 service "hello" {
   fleet    = fleet.lab
   gateway  = gateway.web
   port     = var.port
   auth     = false
   https    = false
-  commands = ["cd $DSTACK_MOUNT_ROOT/data", local.answer]
+  commands = ["exec \"$DSTACK_AGENT\" hello --port ${var.port} --file $DSTACK_MOUNT_ROOT/data/index.html"]
   volumes  = [{ volume = volume.data, path = "/data" }]
-}
-
-locals {
-  # Any program that answers HTTP will do. These take the first that is on the machine.
-  answer = <<-SH
-    if command -v python3 >/dev/null; then
-      exec python3 -m http.server ${var.port} --bind 127.0.0.1
-    elif command -v perl >/dev/null; then
-      exec perl -MIO::Socket::INET -e '
-        my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => ${var.port}, Listen => 9, ReuseAddr => 1) or die "$!\n";
-        while (my $c = $s->accept) {
-          while (defined(my $line = <$c>)) { last if $line =~ /^\s*$/ }
-          open(my $page, "<", "index.html") or next;
-          print $c "HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n", <$page>;
-          close $c;
-        }'
-    else
-      exec busybox httpd -f -p 127.0.0.1:${var.port}
-    fi
-  SH
 }
 
 output "url" {

@@ -32,6 +32,7 @@ type jobEnd struct {
 	job     schema.Job
 	value   cty.Value
 	kept    bool // it is recorded already
+	final   bool // its whole run is taken down
 }
 
 // endOfJob takes what the plan saw of a job, else what is recorded. A job that is gone, and whose end nobody saw, is lost.
@@ -48,6 +49,7 @@ func (e *engine) endOfJob(r *statefile.Resource, c *plan.Change, gone bool) *job
 	if c != nil && len(c.Before) > 0 {
 		raw = c.Before
 	}
+	end.final = c != nil && c.EndsRun
 	v, err := schema.UnmarshalValue(schema.KindObject(addr.KindJob), raw)
 	if err != nil {
 		return nil
@@ -160,7 +162,7 @@ func (j *jobEnd) records() ([]statefile.Record, error) {
 	if extra := len(run.Jobs) - keepJobs; extra > 0 {
 		run.Jobs = slices.Clone(run.Jobs[extra:])
 	}
-	run.Attempts = max(run.Attempts, attempt)
+	run.Attempts, run.Destroyed = max(run.Attempts, attempt), j.final
 	run.Status, run.Reason, run.Changed = ended.Status, ended.Reason, e.changed()
 	return []statefile.Record{statefile.NewRun(e.clock.Now(), j.run(), run)}, nil
 }

@@ -131,6 +131,7 @@ type Change struct {
 	Attempt         int               `json:"attempt,omitempty"`
 	Tainted         bool              `json:"tainted,omitempty"`
 	Protected       bool              `json:"protected,omitempty"`       // prevent_destroy, to be recorded
+	EndsRun         bool              `json:"ends_run,omitempty"`        // a job whose whole run is taken down
 	OnlyCandidate   bool              `json:"only_candidate,omitempty"`  // a support object that only a candidate after the first needs
 	Needs           []string          `json:"needs,omitempty"`           // addresses that it stands on after the apply
 	Evaluate        bool              `json:"evaluate,omitempty"`        // apply evaluates the block again for the unknown and secret leaves
