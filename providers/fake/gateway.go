@@ -23,7 +23,7 @@ func (gatewayKind) prefix() string { return "gw" }
 func (gatewayKind) place(v *schema.Gateway) (machine, region, zone string) { return "", v.Region, "" }
 
 func (gatewayKind) plan(change providers.Change, want *schema.Gateway, p *providers.Planned) {
-	if err := checkCertificate(want.Certificate); err != nil && known(change.Want, "certificate") {
+	if err := checkCertificate(want.Certificate); err != nil && change.Knows("certificate") {
 		p.Err = err
 		return
 	}
@@ -33,7 +33,7 @@ func (gatewayKind) plan(change providers.Change, want *schema.Gateway, p *provid
 			p.Replace = append(p.Replace, providers.ReplaceReason{Path: "certificate.type", Why: "where certificates come from is fixed when a gateway is made"})
 		}
 	}
-	promise(p, map[string]cty.Value{"port": cty.NumberIntVal(gatewayPort), "price": cty.NumberFloatVal(gatewayPrice)})
+	p.Promise(map[string]cty.Value{"port": cty.NumberIntVal(gatewayPort), "price": cty.NumberFloatVal(gatewayPrice)})
 }
 
 func checkCertificate(c *schema.Certificate) *providers.Error {

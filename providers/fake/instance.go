@@ -34,10 +34,10 @@ func (k instanceKind) plan(change providers.Change, want *schema.Instance, p *pr
 		p.Err = providers.Errorf(providers.Invalid, "a fake instance is made by the backend, so it has no host to be reached at")
 		return
 	}
-	promise(p, map[string]cty.Value{"ssh_port": cty.NumberIntVal(sshPort), "ssh_user": cty.StringVal(sshUser)})
+	p.Promise(map[string]cty.Value{"ssh_port": cty.NumberIntVal(sshPort), "ssh_user": cty.StringVal(sshUser)})
 	if change.Prior != nil {
 		prior := change.Prior.Value
-		if prior.Type().HasAttribute("blocks") && known(change.Want, "blocks") && !sameText[value.Blocks](prior, change.Want, "blocks") {
+		if prior.Type().HasAttribute("blocks") && change.Knows("blocks") && !sameText[value.Blocks](prior, change.Want, "blocks") {
 			p.Replace = append(p.Replace, providers.ReplaceReason{Path: "blocks", Why: "the shares of a machine are set when it boots"})
 		}
 	}

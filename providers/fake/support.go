@@ -35,7 +35,7 @@ func (supportKind) plan(change providers.Change, want *schema.Support, p *provid
 		p.Err = unknownSupport(want.Type)
 		return
 	}
-	if change.Prior == nil || want.Type == route || !known(change.Want, "config") {
+	if change.Prior == nil || want.Type == route || !change.Knows("config") {
 		return
 	}
 	prior, err := schema.Decode[schema.Support](change.Prior.Value)

@@ -54,25 +54,6 @@ func readable(data []byte) error {
 	return nil
 }
 
-// promise fills in what is unknown in a planned value.
-func promise(p *providers.Planned, known map[string]cty.Value) {
-	attributes := p.Value.AsValueMap()
-	changed := false
-	for name, v := range known {
-		if old, ok := attributes[name]; ok && !old.IsKnown() {
-			attributes[name], changed = v, true
-		}
-	}
-	if changed {
-		p.Value = cty.ObjectVal(attributes)
-	}
-}
-
-// known tells whether an attribute of a wanted value is wholly known.
-func known(want cty.Value, name string) bool {
-	return want.Type().HasAttribute(name) && want.GetAttr(name).IsWhollyKnown()
-}
-
 // sameText compares an attribute with a grammar in two values by its canonical form.
 func sameText[V any, T interface {
 	*V

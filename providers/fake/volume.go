@@ -36,8 +36,8 @@ func (volumeKind) plan(change providers.Change, want *schema.Volume, p *provider
 			p.Replace = append(p.Replace, providers.ReplaceReason{Path: "size", Why: "a volume cannot shrink"})
 		}
 	}
-	if known(change.Want, "size") && known(change.Want, "volume_id") {
-		promise(p, map[string]cty.Value{"price": cty.NumberFloatVal(volumePrice(want))})
+	if change.Knows("size") && change.Knows("volume_id") {
+		p.Promise(map[string]cty.Value{"price": cty.NumberFloatVal(volumePrice(want))})
 	}
 }
 

@@ -33,7 +33,7 @@ func (r gateways) plan(_ providers.Change, want schema.Gateway, p *providers.Pla
 	if p.Err = r.check(want); p.Err != nil {
 		return
 	}
-	promise(p, map[string]cty.Value{
+	p.Promise(map[string]cty.Value{
 		"region": cty.StringVal(Region), "hostname": cty.StringVal(loopback), "ip_address": cty.StringVal(loopback), "price": cty.NumberIntVal(0),
 	})
 }

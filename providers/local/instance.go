@@ -31,10 +31,10 @@ func (r instances) plan(c providers.Change, want schema.Instance, p *providers.P
 	if p.Err = r.check(want); p.Err != nil {
 		return
 	}
-	promise(p, map[string]cty.Value{
+	p.Promise(map[string]cty.Value{
 		"hostname": cty.StringVal(loopback), "internal_ip": cty.StringVal(loopback), "ssh_port": cty.NumberIntVal(0), "ssh_user": cty.NullVal(cty.String),
 	})
-	if c.Prior == nil || !isKnown(c.Want, "blocks") {
+	if c.Prior == nil || !c.Knows("blocks") {
 		return
 	}
 	prior, err := schema.Decode[schema.Instance](c.Prior.Value)

@@ -21,9 +21,9 @@ func (r jobs) Plan(ctx context.Context, changes []providers.Change) ([]providers
 }
 
 func (r jobs) plan(c providers.Change, want schema.Job, p *providers.Planned) {
-	p.Err = host.Check(want, func(attribute string) bool { return isKnown(c.Want, attribute) })
+	p.Err = host.Check(want, c.Knows)
 	if p.Err == nil {
-		promise(p, map[string]cty.Value{"host": cty.StringVal(loopback)})
+		p.Promise(map[string]cty.Value{"host": cty.StringVal(loopback)})
 	}
 }
 

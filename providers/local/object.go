@@ -98,25 +98,6 @@ func gone(kind, id string) *providers.Error {
 	return providers.Errorf(providers.NotFound, "there is no %s %s any more", kind, id)
 }
 
-// promise fills in what is unknown in a planned value.
-func promise(p *providers.Planned, known map[string]cty.Value) {
-	attributes := p.Value.AsValueMap()
-	changed := false
-	for name, v := range known {
-		if old, ok := attributes[name]; ok && !old.IsKnown() {
-			attributes[name], changed = v, true
-		}
-	}
-	if changed {
-		p.Value = cty.ObjectVal(attributes)
-	}
-}
-
-// isKnown tells whether an attribute of a wanted value is wholly known.
-func isKnown(want cty.Value, name string) bool {
-	return want.Type().HasAttribute(name) && want.GetAttr(name).IsWhollyKnown()
-}
-
 // answer makes the answers to changes; each decides about one.
 func answer[T any](changes []providers.Change, each func(c providers.Change, want T, p *providers.Planned), decode func(cty.Value) (T, error)) []providers.Planned {
 	out := make([]providers.Planned, len(changes))

@@ -24,7 +24,7 @@ type supports struct{ *backend }
 // Plan says which types there are.
 func (r supports) Plan(ctx context.Context, changes []providers.Change) ([]providers.Planned, error) {
 	return answer(changes, func(c providers.Change, want schema.Support, p *providers.Planned) {
-		if isKnown(c.Want, "type") {
+		if c.Knows("type") {
 			p.Err = checkType(want.Type)
 		}
 	}, schema.Decode[schema.Support]), ctx.Err()

@@ -31,13 +31,13 @@ func (r volumes) plan(c providers.Change, want schema.Volume, p *providers.Plann
 	if p.Err = r.check(want); p.Err != nil {
 		return
 	}
-	promise(p, map[string]cty.Value{
+	p.Promise(map[string]cty.Value{
 		"region": cty.StringVal(Region), "availability_zone": cty.NullVal(cty.String), "price": cty.NumberIntVal(0), "size": cty.NullVal(cty.String),
 	})
-	if isKnown(c.Want, "volume_id") && want.VolumeID != "" {
-		promise(p, map[string]cty.Value{"location": cty.StringVal(filepath.Clean(want.VolumeID))})
+	if c.Knows("volume_id") && want.VolumeID != "" {
+		p.Promise(map[string]cty.Value{"location": cty.StringVal(filepath.Clean(want.VolumeID))})
 	}
-	if c.Prior == nil || !isKnown(c.Want, "size") || want.Size.IsZero() {
+	if c.Prior == nil || !c.Knows("size") || want.Size.IsZero() {
 		return
 	}
 	if prior, err := schema.Decode[schema.Volume](c.Prior.Value); err == nil && want.Size.GB() < prior.Size.GB() {
