@@ -375,7 +375,7 @@ func (w *walk) beingChanged() {
 			continue
 		}
 		if it := w.items[a]; it != nil {
-			it.action, it.note = plan.NoOp, fmt.Sprintf("being changed by %s since %s", w.opts.Writer, in.Since.UTC().Format("15:04:05"))
+			it.action, it.note = plan.NoOp, "being changed by "+w.opts.Writer.String()
 		}
 	}
 }

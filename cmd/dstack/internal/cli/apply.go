@@ -87,7 +87,7 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 	if a.json {
 		a.events = newEvents(a)
 	}
-	f, st, p, err := a.planFor(cmd.Context(), ap)
+	f, st, p, err := a.planFor(cmd.Context(), ap, command)
 	if err != nil {
 		return err
 	}
@@ -124,17 +124,22 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 }
 
 // planFor is the part of an apply that the first interrupt ends at once.
-func (a *app) planFor(ctx context.Context, ap applying) (*folder, *statefile.State, *plan.Plan, error) {
+func (a *app) planFor(ctx context.Context, ap applying, command string) (*folder, *statefile.State, *plan.Plan, error) {
 	ctx, cancel := a.interruptible(ctx)
 	defer cancel()
 	f, err := a.open(ctx, ap.inputs)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	// What somebody is changing now cannot be planned for: their lock is waited for before, and not only after.
+	if err = a.waitForLock(ctx, f, ap, command); err != nil {
+		f.close()
+		return nil, nil, nil, err
+	}
 	st, err := f.makeState(ctx)
 	if err == nil {
 		var p *plan.Plan
-		if p, err = f.plan(ctx, st, ap.planning, nil); err == nil {
+		if p, err = f.plan(ctx, st, ap.planning, false); err == nil {
 			return f, st, p, nil
 		}
 	}
@@ -177,7 +182,7 @@ type work struct {
 
 // carryOut takes the lock, applies a plan and says how that ended.
 func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan, w work) error {
-	session, err := a.lock(ctx, f, ap, p, w)
+	session, err := a.lock(ctx, f, ap, p.ID, w.command)
 	if err != nil {
 		return err
 	}
@@ -241,12 +246,24 @@ func (w work) name() string {
 	return "The plan"
 }
 
+// waitForLock returns when nobody holds the lock, after waiting as long as it may.
+func (a *app) waitForLock(ctx context.Context, f *folder, ap applying, command string) error {
+	if h, err := f.store.Holder(ctx); err != nil || h == nil {
+		return nil // who takes the lock later says what is wrong with it
+	}
+	s, err := a.lock(ctx, f, ap, "", command)
+	if err != nil {
+		return err
+	}
+	return failedWith(s.Close(ctx), "State cannot be unlocked")
+}
+
 // lock makes this process the only writer, after waiting as long as it may.
-func (a *app) lock(ctx context.Context, f *folder, ap applying, p *plan.Plan, w work) (statefile.Session, error) {
+func (a *app) lock(ctx context.Context, f *folder, ap applying, planID, command string) (statefile.Session, error) {
 	ctx, cancel := a.interruptible(ctx)
 	defer cancel()
-	holder := a.holder(w.command)
-	holder.Plan = p.ID
+	holder := a.holder(command)
+	holder.Plan = planID
 	s, err := statefile.LockWait(ctx, f.store, holder, ap.lockTimeout, func(e *statefile.LockedError) {
 		who := "somebody"
 		if e.Holder != nil {

@@ -125,7 +125,7 @@ What can be written in a block: dstack help fleet`,
 			if err != nil {
 				return err
 			}
-			p, err := f.plan(ctx, st, in, nil)
+			p, err := f.plan(ctx, st, in, true)
 			if err != nil {
 				return err
 			}
@@ -166,9 +166,10 @@ What can be written in a block: dstack help fleet`,
 	return cmd
 }
 
-// plan makes a plan, and ends the command where that cannot be done.
-func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, writer *statefile.Holder) (*plan.Plan, error) {
-	if writer == nil {
+// plan makes a plan, and ends the command where that cannot be done. Beside others, it leaves alone what they change now.
+func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, beside bool) (*plan.Plan, error) {
+	var writer *statefile.Holder
+	if beside {
 		// Best effort: without it an operation that goes on now is shown as one that was cut off.
 		writer, _ = f.store.Holder(ctx)
 	}
