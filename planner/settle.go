@@ -248,7 +248,7 @@ func (w *walk) tentative(it *item) cty.Value {
 	for _, a := range it.object.Attrs {
 		v := it.want.GetAttr(a.Name)
 		switch {
-		case a.Configured() && v.ContainsMarked():
+		case a.Configured() && it.secretIn(a.Name): // what is kept has no secrets
 		case keeps && a.Varies && len(it.result.ByRule[schema.Provider]) > 0:
 			v = cty.UnknownVal(a.Type)
 		case keeps && (!a.Placed || !isGiven(v)):
@@ -259,6 +259,11 @@ func (w *walk) tentative(it *item) cty.Value {
 		out[a.Name] = v
 	}
 	return cty.ObjectVal(out)
+}
+
+// secretIn tells whether a secret is wanted at an attribute or below it.
+func (it *item) secretIn(name string) bool {
+	return slices.ContainsFunc(it.clean.Sensitive, func(path string) bool { return diff.Under(path, name) })
 }
 
 func isGiven(v cty.Value) bool {

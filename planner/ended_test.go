@@ -1,0 +1,44 @@
+package planner_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// answers is a service that ends at once, and one that does not.
+const answers = `
+gateway "public" {
+  region = "us-east-1"
+  domain = "*.example.com"
+}
+service "llama" {
+  port     = 8000
+  tokens   = ["one"]
+  commands = ["exit 0"]
+  resources {
+    gpu = "A10G:1"
+  }
+}
+`
+
+func TestAServiceThatEndedStartsAgainWithItsTokens(t *testing.T) {
+	l := newLife(t)
+	_, err := l.carry(answers, l.plan(answers))
+	require.NoError(t, err)
+	p := l.plan(answers)
+	require.Equal(t, []string{`delete,create service.llama.support["route/0"]`, "create service.llama.job[0] on service.llama.instance[0]"}, actions(p))
+	res, err := l.carry(answers, p)
+	require.NoError(t, err)
+	require.True(t, res.Complete(), "%+v", res.Steps)
+	require.Contains(t, string(l.objects("job")[0].Attributes), `"tokens":["one"]`)
+}
+
+func TestAnUpdateKeepsTheTokensOfAService(t *testing.T) {
+	l := newLife(t)
+	running := strings.Replace(answers, "exit 0", "serve", 1)
+	l.apply(running)
+	l.apply(strings.Replace(running, "port ", "max_duration = \"9h\"\n  port ", 1))
+	require.Contains(t, string(l.objects("job")[0].Attributes), `"tokens":["one"]`)
+}
