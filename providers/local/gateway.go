@@ -26,7 +26,7 @@ type gateways struct{ *backend }
 
 // Plan promises the address and not the port, which is found when the gateway starts.
 func (r gateways) Plan(ctx context.Context, changes []providers.Change) ([]providers.Planned, error) {
-	return answer(changes, r.plan, schema.Decode[schema.Gateway]), ctx.Err()
+	return answer(changes, r.plan), ctx.Err()
 }
 
 func (r gateways) plan(_ providers.Change, want schema.Gateway, p *providers.Planned) {

@@ -24,7 +24,7 @@ type instances struct{ *backend }
 
 // Plan promises the addresses, and says that the shares of a machine are set when its agent starts.
 func (r instances) Plan(ctx context.Context, changes []providers.Change) ([]providers.Planned, error) {
-	return answer(changes, r.plan, schema.Decode[schema.Instance]), ctx.Err()
+	return answer(changes, r.plan), ctx.Err()
 }
 
 func (r instances) plan(c providers.Change, want schema.Instance, p *providers.Planned) {

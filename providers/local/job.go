@@ -17,7 +17,7 @@ type jobs struct{ *backend }
 
 // Plan says what can never run here.
 func (r jobs) Plan(ctx context.Context, changes []providers.Change) ([]providers.Planned, error) {
-	return answer(changes, r.plan, schema.Decode[schema.Job]), ctx.Err()
+	return answer(changes, r.plan), ctx.Err()
 }
 
 func (r jobs) plan(c providers.Change, want schema.Job, p *providers.Planned) {

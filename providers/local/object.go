@@ -6,9 +6,8 @@ import (
 	"errors"
 	"io/fs"
 
-	"github.com/zclconf/go-cty/cty"
-
 	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema"
 )
 
 // private is the provider's own part of what is recorded: where to look for what is not in a folder of its own.
@@ -99,11 +98,11 @@ func gone(kind, id string) *providers.Error {
 }
 
 // answer makes the answers to changes; each decides about one.
-func answer[T any](changes []providers.Change, each func(c providers.Change, want T, p *providers.Planned), decode func(cty.Value) (T, error)) []providers.Planned {
+func answer[T any](changes []providers.Change, each func(c providers.Change, want T, p *providers.Planned)) []providers.Planned {
 	out := make([]providers.Planned, len(changes))
 	for i, c := range changes {
 		out[i].Value = c.Want
-		want, err := decode(c.Want)
+		want, err := schema.Decode[T](c.Want)
 		if err != nil {
 			out[i].Err = providers.Errorf(providers.Invalid, "what is wanted cannot be read: %w", err)
 			continue

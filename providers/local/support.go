@@ -27,7 +27,7 @@ func (r supports) Plan(ctx context.Context, changes []providers.Change) ([]provi
 		if c.Knows("type") {
 			p.Err = checkType(want.Type)
 		}
-	}, schema.Decode[schema.Support]), ctx.Err()
+	}), ctx.Err()
 }
 
 func checkType(ty string) *providers.Error {

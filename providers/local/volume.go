@@ -24,7 +24,7 @@ type volumes struct{ *backend }
 
 // Plan says that a volume can grow and not shrink, and where it will cost nothing.
 func (r volumes) Plan(ctx context.Context, changes []providers.Change) ([]providers.Planned, error) {
-	return answer(changes, r.plan, schema.Decode[schema.Volume]), ctx.Err()
+	return answer(changes, r.plan), ctx.Err()
 }
 
 func (r volumes) plan(c providers.Change, want schema.Volume, p *providers.Planned) {
