@@ -109,15 +109,8 @@ func (r supports) detach(ctx context.Context, id string, p private) error {
 func (b *backend) readTie(volume, id string) (tie, error) {
 	var t tie
 	path := b.tiePath(volume, id)
-	data, err := os.ReadFile(path)
-	if err != nil {
+	if err := readTags(path, &t); err != nil {
 		return t, err
-	}
-	if err := json.Unmarshal(data, &t); err != nil {
-		return t, fmt.Errorf("read %s: %w", path, err)
-	}
-	if t.Version > tagsVersion {
-		return t, fmt.Errorf("read %s: it is of format %d: %w", path, t.Version, errNewer)
 	}
 	if t.ID != id || t.Volume != volume || !isID(t.Instance) {
 		return t, fmt.Errorf("read %s: it is of attachment %q", path, t.ID)

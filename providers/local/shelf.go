@@ -43,6 +43,8 @@ type tags struct {
 
 const tagsVersion = 1
 
+func (t *tags) format() int { return t.Version }
+
 // idOf is the id of what is made under a key.
 func idOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
@@ -163,20 +165,28 @@ var errNewer = errors.New("it was made by a newer version of dstack; use that on
 func (s shelf[T]) tagged(id string) (tags, error) {
 	var t tags
 	path := filepath.Join(s.dir(id), tagsFile)
-	data, err := os.ReadFile(path)
-	if err != nil {
+	if err := readTags(path, &t); err != nil {
 		return t, err
-	}
-	if err := json.Unmarshal(data, &t); err != nil {
-		return t, fmt.Errorf("read %s: %w", path, err)
-	}
-	if t.Version > tagsVersion {
-		return t, fmt.Errorf("read %s: it is of format %d: %w", path, t.Version, errNewer)
 	}
 	if t.ID != id || t.Kind != s.kind || t.Key == "" {
 		return t, fmt.Errorf("read %s: it is of the %s %q", path, t.Kind, t.ID)
 	}
 	return t, nil
+}
+
+// readTags reads tags, or what begins with tags, from a file.
+func readTags(path string, into interface{ format() int }) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if f := into.format(); f > tagsVersion {
+		return fmt.Errorf("read %s: it is of format %d: %w", path, f, errNewer)
+	}
+	return nil
 }
 
 // write puts the tags into the folder, whole or not at all. They survive the death of this process and not, for the sake of
