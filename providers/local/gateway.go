@@ -63,30 +63,16 @@ func (r gateways) Create(ctx context.Context, op providers.Op[schema.Gateway], r
 	if err := r.checkAgent(); err != nil {
 		return none, err
 	}
-	id := idOf(op.Key)
-	v := finishGateway(id, op.Planned)
-	h, t, err := r.gateways.make(ctx, op, v, false)
-	if err != nil {
-		return none, failed(err)
-	}
-	defer h.release()
-	made := object(id, v, private{}, true)
-	if err := told(report, "starting the gateway", &made); err != nil {
-		return made, err
-	}
-	g, info, err := r.startGateway(ctx, id, v.Domain)
-	if err != nil {
-		return made, err
-	}
-	defer g.Close()
-	showGateway(&v, info)
-	if !t.Ready {
-		t.Ready = true
-		if err := r.gateways.write(t, v); err != nil {
-			return made, failed(err)
+	v := finishGateway(idOf(op.Key), op.Planned)
+	return r.gateways.serve(ctx, op, report, "starting the gateway", v, func(id string, v *schema.Gateway) error {
+		g, info, err := r.startGateway(ctx, id, v.Domain)
+		if err != nil {
+			return err
 		}
-	}
-	return object(id, v, private{}, false), nil
+		defer g.Close()
+		showGateway(v, info)
+		return nil
+	})
 }
 
 // finishGateway fills in what the provider says.
@@ -126,27 +112,9 @@ func (b *backend) startGateway(ctx context.Context, id, domain string) (*client.
 // reachGateway returns a client of a gateway, which is started again on its port if it was killed. It is an fs.ErrNotExist if
 // there is none.
 func (b *backend) reachGateway(ctx context.Context, id string) (*client.Gateway, api.GatewayInfo, error) {
-	if _, err := b.gateways.tagged(id); err != nil {
-		return nil, api.GatewayInfo{}, err
-	}
-	g := client.NewGateway(b.gateways.dir(id))
-	info, err := asked(ctx, g.Info)
-	if err == nil {
-		return g, info, nil
-	}
-	g.Close()
-	if !errors.Is(err, client.ErrNotRunning) {
-		return nil, info, host.Error(err)
-	}
-	h, err := b.gateways.hold(ctx, id)
-	if err != nil {
-		return nil, info, err
-	}
-	defer h.release()
-	if _, err := b.gateways.tagged(id); err != nil {
-		return nil, info, err
-	}
-	return b.startGateway(ctx, id, "")
+	return reachServer(ctx, b.gateways, id, client.NewGateway, func(ctx context.Context, _ tags) (*client.Gateway, api.GatewayInfo, error) {
+		return b.startGateway(ctx, id, "")
+	})
 }
 
 // Update changes the domain while the gateway runs; the rest is written down.
@@ -179,61 +147,27 @@ func (r gateways) Update(ctx context.Context, prior providers.Object[schema.Gate
 	}
 	v := finishGateway(prior.ID, op.Planned)
 	showGateway(&v, info)
-	h, err := r.gateways.hold(ctx, prior.ID)
-	if err != nil {
-		return prior, failed(err)
-	}
-	defer h.release()
-	t, err := r.gateways.tagged(prior.ID)
-	if err == nil {
-		err = r.gateways.write(t, v)
-	}
-	if err != nil {
-		return prior, failed(err)
+	if err := r.gateways.change(ctx, prior.ID, v, nil); err != nil {
+		return prior, err
 	}
 	return object(prior.ID, v, private{}, prior.Tainted), nil
 }
 
 // Delete ends the gateway and removes its folder.
 func (r gateways) Delete(ctx context.Context, prior providers.Object[schema.Gateway], _ providers.Op[schema.Gateway], _ providers.Report[schema.Gateway]) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if _, err := known(prior); err != nil {
-		return err
-	}
-	h, err := r.gateways.hold(ctx, prior.ID)
-	if isGone(err) {
-		return nil
-	}
-	if err != nil {
-		return failed(err)
-	}
-	defer h.release()
-	g := client.NewGateway(h.dir)
-	defer g.Close()
-	if err := g.Shutdown(ctx); err != nil && !errors.Is(err, client.ErrNotRunning) {
-		return host.Error(err)
-	}
-	if err := g.WaitGone(ctx); err != nil {
-		return host.Error(err)
-	}
-	return failed(r.gateways.discard(h))
+	return r.gateways.delete(ctx, prior, func() error {
+		g := client.NewGateway(r.gateways.dir(prior.ID))
+		defer g.Close()
+		if err := g.Shutdown(ctx); err != nil && !errors.Is(err, client.ErrNotRunning) {
+			return host.Error(err)
+		}
+		return host.Error(g.WaitGone(ctx))
+	})
 }
 
 // Read asks every gateway; one that was killed is started again.
 func (r gateways) Read(ctx context.Context, recorded []providers.Object[schema.Gateway], yield func(int, providers.Observed[schema.Gateway])) error {
-	groups := map[string][]int{}
-	for i, o := range recorded {
-		groups[o.ID] = append(groups[o.ID], i)
-	}
-	return together(ctx, groups, func(ctx context.Context, _ string, at []int) []providers.Observed[schema.Gateway] {
-		out := make([]providers.Observed[schema.Gateway], len(at))
-		for n, i := range at {
-			out[n] = r.see(ctx, recorded[i])
-		}
-		return out
-	}, yield)
+	return eachAlone(ctx, recorded, r.see, yield)
 }
 
 func (r gateways) see(ctx context.Context, o providers.Object[schema.Gateway]) providers.Observed[schema.Gateway] {

@@ -3,12 +3,10 @@ package local
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -88,38 +86,20 @@ func (r instances) Create(ctx context.Context, op providers.Op[schema.Instance],
 	if err := r.checkAgent(); err != nil {
 		return none, err
 	}
-	id := idOf(op.Key)
-	v := finishInstance(id, op.Planned)
-	h, t, err := r.instances.make(ctx, op, kept(v), false)
-	if err != nil {
-		return none, failed(err)
-	}
-	defer h.release()
-	made := object(id, v, private{}, true)
-	if err := told(report, "starting the agent", &made); err != nil {
-		return made, err
-	}
-	c, err := r.startAgent(ctx, id, v.TotalBlocks)
-	if err != nil {
-		return made, err
-	}
-	defer c.Close()
-	info, err := c.Info(ctx)
-	if err != nil {
-		return made, host.Error(err)
-	}
-	showInstance(&v, info)
-	if !t.Ready {
-		t.Ready = true
-		if err := r.instances.write(t, kept(v)); err != nil {
-			return made, failed(err)
+	v := finishInstance(idOf(op.Key), op.Planned)
+	return r.instances.serve(ctx, op, report, "starting the agent", v, func(id string, v *schema.Instance) error {
+		c, info, err := r.startAgent(ctx, id, v.TotalBlocks)
+		if err != nil {
+			return err
 		}
-	}
-	return object(id, v, private{}, false), nil
+		defer c.Close()
+		showInstance(v, info)
+		return nil
+	})
 }
 
-// kept is what may be written down of an instance.
-func kept(v schema.Instance) schema.Instance {
+// withoutEnv is what may be written down of an instance.
+func withoutEnv(v schema.Instance) schema.Instance {
 	v.Env = nil
 	return v
 }
@@ -155,15 +135,21 @@ func (b *backend) checkAgent() *providers.Error {
 }
 
 // startAgent starts the agent of an instance if it does not run, and returns when it answers. The folder is held.
-func (b *backend) startAgent(ctx context.Context, id string, blocks int) (*client.Client, error) {
+func (b *backend) startAgent(ctx context.Context, id string, blocks int) (*client.Client, api.Info, error) {
+	var none api.Info
 	if err := b.checkAgent(); err != nil {
-		return nil, err
+		return nil, none, err
 	}
 	c, err := client.StartAgent(ctx, client.StartOptions{Program: b.agent, Dir: b.instances.dir(id), Env: environment(os.Environ())}, max(1, blocks))
 	if err != nil {
-		return nil, providers.Errorf(providers.Transient, "the agent of instance %s does not start: %w", id, err)
+		return nil, none, providers.Errorf(providers.Transient, "the agent of instance %s does not start: %w", id, err)
 	}
-	return c, nil
+	info, err := c.Info(ctx)
+	if err != nil {
+		c.Close()
+		return nil, none, host.Error(err)
+	}
+	return c, info, nil
 }
 
 // environment is what agents and gateways are started with: nothing that the host's environment may hold of secrets.
@@ -186,50 +172,13 @@ func environment(environ []string) []string {
 // reach returns a client of an instance's agent, which is started again if it was killed. It is an fs.ErrNotExist if there is
 // no such instance.
 func (b *backend) reach(ctx context.Context, id string) (*client.Client, api.Info, error) {
-	var none api.Info
-	if _, err := b.instances.tagged(id); err != nil {
-		return nil, none, err
-	}
-	c := client.New(b.instances.dir(id))
-	info, err := asked(ctx, c.Info)
-	if err == nil {
-		return c, info, nil
-	}
-	c.Close()
-	if !errors.Is(err, client.ErrNotRunning) {
-		return nil, none, host.Error(err)
-	}
-	// Held, so that nobody deletes the folder below an agent that is just starting.
-	h, err := b.instances.hold(ctx, id)
-	if err != nil {
-		return nil, none, err
-	}
-	defer h.release()
-	t, err := b.instances.tagged(id)
-	if err != nil {
-		return nil, none, err
-	}
-	v, err := b.instances.value(t)
-	if err != nil {
-		return nil, none, err
-	}
-	if c, err = b.startAgent(ctx, id, v.TotalBlocks); err != nil {
-		return nil, none, err
-	}
-	if info, err = c.Info(ctx); err != nil {
-		c.Close()
-		return nil, none, host.Error(err)
-	}
-	return c, info, nil
-}
-
-// asked asks an agent or a gateway, and once more if it died while it was asked.
-func asked[T any](ctx context.Context, info func(context.Context) (T, error)) (T, error) {
-	said, err := info(ctx)
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
-		return info(ctx)
-	}
-	return said, err
+	return reachServer(ctx, b.instances, id, client.New, func(ctx context.Context, t tags) (*client.Client, api.Info, error) {
+		v, err := b.instances.value(t)
+		if err != nil {
+			return nil, api.Info{}, err
+		}
+		return b.startAgent(ctx, id, v.TotalBlocks)
+	})
 }
 
 // jobsOf lists the jobs of an instance.
@@ -256,53 +205,23 @@ func (r instances) Update(ctx context.Context, prior providers.Object[schema.Ins
 	if err := r.check(op.Planned); err != nil {
 		return prior, err
 	}
-	h, err := r.instances.hold(ctx, prior.ID)
-	if isGone(err) {
-		return prior, gone("instance", prior.ID)
-	}
-	if err != nil {
-		return prior, failed(err)
-	}
-	defer h.release()
-	t, err := r.instances.tagged(prior.ID)
-	if err != nil {
-		return prior, failed(err)
-	}
-	was, err := r.instances.value(t)
-	if err != nil {
-		return prior, failed(err)
-	}
 	v := finishInstance(prior.ID, op.Planned)
-	if v.TotalBlocks != was.TotalBlocks {
-		return prior, providers.Errorf(providers.Invalid, "instance %s is divided into %d, and cannot be divided into %d while its agent runs", prior.ID, was.TotalBlocks, v.TotalBlocks)
-	}
 	v.AgentVersion, v.Status = prior.Value.AgentVersion, prior.Value.Status
-	if err := r.instances.write(t, kept(v)); err != nil {
-		return prior, failed(err)
+	err := r.instances.change(ctx, prior.ID, v, func(was schema.Instance) error {
+		if v.TotalBlocks != was.TotalBlocks {
+			return providers.Errorf(providers.Invalid, "instance %s is divided into %d, and cannot be divided into %d while its agent runs", prior.ID, was.TotalBlocks, v.TotalBlocks)
+		}
+		return nil
+	})
+	if err != nil {
+		return prior, err
 	}
 	return object(prior.ID, v, private{}, prior.Tainted), nil
 }
 
 // Delete ends the agent and removes its folder. It is refused while jobs run.
 func (r instances) Delete(ctx context.Context, prior providers.Object[schema.Instance], _ providers.Op[schema.Instance], report providers.Report[schema.Instance]) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if _, err := known(prior); err != nil {
-		return err
-	}
-	h, err := r.instances.hold(ctx, prior.ID)
-	if isGone(err) {
-		return nil
-	}
-	if err != nil {
-		return failed(err)
-	}
-	defer h.release()
-	if err := r.shutDown(ctx, prior); err != nil {
-		return err
-	}
-	return failed(r.instances.discard(h))
+	return r.instances.delete(ctx, prior, func() error { return r.shutDown(ctx, prior) })
 }
 
 // shutDown ends the agent of an instance whose folder is held. One that was killed is started for that if it has jobs, because
@@ -322,7 +241,7 @@ func (r instances) shutDown(ctx context.Context, o providers.Object[schema.Insta
 				blocks = v.TotalBlocks
 			}
 		}
-		again, err := r.startAgent(ctx, o.ID, blocks)
+		again, _, err := r.startAgent(ctx, o.ID, blocks)
 		if err != nil {
 			return err
 		}
@@ -346,17 +265,7 @@ func (r instances) inUse(o providers.Object[schema.Instance], err error) error {
 
 // Read asks every agent; one that was killed is started again.
 func (r instances) Read(ctx context.Context, recorded []providers.Object[schema.Instance], yield func(int, providers.Observed[schema.Instance])) error {
-	groups := map[string][]int{}
-	for i, o := range recorded {
-		groups[o.ID] = append(groups[o.ID], i)
-	}
-	return together(ctx, groups, func(ctx context.Context, id string, at []int) []providers.Observed[schema.Instance] {
-		out := make([]providers.Observed[schema.Instance], len(at))
-		for n, i := range at {
-			out[n] = r.see(ctx, recorded[i])
-		}
-		return out
-	}, yield)
+	return eachAlone(ctx, recorded, r.see, yield)
 }
 
 func (r instances) see(ctx context.Context, o providers.Object[schema.Instance]) providers.Observed[schema.Instance] {

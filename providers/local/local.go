@@ -76,7 +76,7 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 	b := &backend{
 		name: config.Name, root: s.root, agent: config.Paths.Agent, identity: id, ask: p.options.Ask, ready: s.ready,
 	}
-	b.instances = shelf[schema.Instance]{root: s.root, kind: addr.KindInstance}
+	b.instances = shelf[schema.Instance]{root: s.root, kind: addr.KindInstance, kept: withoutEnv}
 	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
 	b.gateways = shelf[schema.Gateway]{root: s.root, kind: addr.KindGateway}
 	b.machine = sync.OnceValues(b.readMachine)

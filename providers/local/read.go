@@ -56,6 +56,21 @@ func together[T any](ctx context.Context, groups map[string][]int, ask func(ctx 
 	return nil
 }
 
+// eachAlone asks what serves each object, a few at a time, and yields from one goroutine at a time.
+func eachAlone[T any](ctx context.Context, recorded []providers.Object[T], see func(context.Context, providers.Object[T]) providers.Observed[T], yield func(int, providers.Observed[T])) error {
+	groups := map[string][]int{} // an object that is recorded twice is asked once at a time
+	for i, o := range recorded {
+		groups[o.ID] = append(groups[o.ID], i)
+	}
+	return together(ctx, groups, func(ctx context.Context, _ string, at []int) []providers.Observed[T] {
+		out := make([]providers.Observed[T], len(at))
+		for n, i := range at {
+			out[n] = see(ctx, recorded[i])
+		}
+		return out
+	}, yield)
+}
+
 func unknown[T any](err error) providers.Observed[T] {
 	return providers.Observed[T]{Presence: providers.Unknown, Err: err}
 }

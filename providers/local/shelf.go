@@ -61,6 +61,7 @@ func isID(id string) bool {
 type shelf[T any] struct {
 	root string
 	kind string
+	kept func(T) T // what may be written down of a value; nil: all of it
 }
 
 func (s shelf[T]) path() string { return filepath.Join(s.root, s.kind+"s") }
@@ -192,6 +193,9 @@ func readTags(path string, into interface{ format() int }) error {
 // write puts the tags into the folder, whole or not at all. They survive the death of this process and not, for the sake of
 // speed, that of the machine right after.
 func (s shelf[T]) write(t tags, value T) error {
+	if s.kept != nil {
+		value = s.kept(value)
+	}
 	data, err := schema.MarshalValue(schema.Encode(value))
 	if err != nil {
 		return fmt.Errorf("write tags of %s %s: %w", s.kind, t.ID, err)
@@ -202,6 +206,55 @@ func (s shelf[T]) write(t tags, value T) error {
 		return fmt.Errorf("write tags of %s %s: %w", s.kind, t.ID, err)
 	}
 	return place(filepath.Join(s.dir(t.ID), tagsFile), append(text, '\n'))
+}
+
+// change gives an object another value, unless refuse says why that cannot be; nil refuses nothing.
+func (s shelf[T]) change(ctx context.Context, id string, value T, refuse func(was T) error) error {
+	h, err := s.hold(ctx, id)
+	if isGone(err) {
+		return gone(s.kind, id)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer h.release()
+	t, err := s.tagged(id)
+	if err != nil {
+		return failed(err)
+	}
+	if refuse != nil {
+		was, err := s.value(t)
+		if err != nil {
+			return failed(err)
+		}
+		if err := refuse(was); err != nil {
+			return err
+		}
+	}
+	return failed(s.write(t, value))
+}
+
+// delete removes an object with its folder, which is held while end ends what uses it or says why that cannot be. Deleting what
+// is gone succeeds.
+func (s shelf[T]) delete(ctx context.Context, prior providers.Object[T], end func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := known(prior); err != nil {
+		return err
+	}
+	h, err := s.hold(ctx, prior.ID)
+	if isGone(err) {
+		return nil
+	}
+	if err != nil {
+		return failed(err)
+	}
+	defer h.release()
+	if err := end(); err != nil {
+		return err
+	}
+	return failed(s.discard(h))
 }
 
 // place puts a file where it belongs by renaming it.

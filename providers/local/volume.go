@@ -116,67 +116,34 @@ func (r volumes) finish(id string, v schema.Volume) schema.Volume {
 
 // Update writes down a new name or size.
 func (r volumes) Update(ctx context.Context, prior providers.Object[schema.Volume], op providers.Op[schema.Volume], report providers.Report[schema.Volume]) (providers.Object[schema.Volume], error) {
-	if err := r.change(ctx, prior, op); err != nil {
+	if err := ctx.Err(); err != nil {
 		return prior, err
 	}
-	return object(prior.ID, r.finish(prior.ID, op.Planned), private{}, false), nil
-}
-
-func (r volumes) change(ctx context.Context, prior providers.Object[schema.Volume], op providers.Op[schema.Volume]) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if _, err := known(prior); err != nil {
-		return err
+		return prior, err
 	}
 	if err := r.check(op.Planned); err != nil {
-		return err
+		return prior, err
 	}
-	h, err := r.volumes.hold(ctx, prior.ID)
-	if isGone(err) {
-		return gone("volume", prior.ID)
-	}
+	v := r.finish(prior.ID, op.Planned)
+	err := r.volumes.change(ctx, prior.ID, v, func(was schema.Volume) error {
+		if v.VolumeID != was.VolumeID {
+			return providers.Errorf(providers.Invalid, "volume %s cannot become another folder", prior.ID)
+		}
+		if v.Size.GB() < was.Size.GB() {
+			return providers.Errorf(providers.Invalid, "volume %s cannot shrink from %s to %s", prior.ID, was.Size, v.Size)
+		}
+		return nil
+	})
 	if err != nil {
-		return failed(err)
+		return prior, err
 	}
-	defer h.release()
-	t, err := r.volumes.tagged(prior.ID)
-	if err != nil {
-		return failed(err)
-	}
-	was, err := r.volumes.value(t)
-	if err != nil {
-		return failed(err)
-	}
-	if op.Planned.VolumeID != was.VolumeID {
-		return providers.Errorf(providers.Invalid, "volume %s cannot become another folder", prior.ID)
-	}
-	if op.Planned.Size.GB() < was.Size.GB() {
-		return providers.Errorf(providers.Invalid, "volume %s cannot shrink from %s to %s", prior.ID, was.Size, op.Planned.Size)
-	}
-	return failed(r.volumes.write(t, r.finish(prior.ID, op.Planned)))
+	return object(prior.ID, v, private{}, false), nil
 }
 
 // Delete removes the folder with its data, and of one that volume_id names only the note.
 func (r volumes) Delete(ctx context.Context, prior providers.Object[schema.Volume], op providers.Op[schema.Volume], report providers.Report[schema.Volume]) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if _, err := known(prior); err != nil {
-		return err
-	}
-	h, err := r.volumes.hold(ctx, prior.ID)
-	if isGone(err) {
-		return nil
-	}
-	if err != nil {
-		return failed(err)
-	}
-	defer h.release()
-	if err := r.unused(ctx, prior); err != nil {
-		return err
-	}
-	return failed(r.volumes.discard(h))
+	return r.volumes.delete(ctx, prior, func() error { return r.unused(ctx, prior) })
 }
 
 // unused refuses to delete what a running job mounts.
