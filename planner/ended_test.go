@@ -42,3 +42,19 @@ func TestAnUpdateKeepsTheTokensOfAService(t *testing.T) {
 	l.apply(strings.Replace(running, "port ", "max_duration = \"9h\"\n  port ", 1))
 	require.Contains(t, string(l.objects("job")[0].Attributes), `"tokens":["one"]`)
 }
+
+func TestAnInstanceOfARunThatIsOfNoUseIsReplacedOnlyForAJob(t *testing.T) {
+	l := newLife(t)
+	l.broken(own, `[{"fault": "partial", "kind": "instance"}]`)
+	p := l.plan(own)
+	require.Equal(t, []string{"delete,create task.solo.instance[0]", "create task.solo.job[0] on task.solo.instance[0]"}, actions(p))
+	l.apply(own)
+	require.Len(t, l.objects("instance"), 1)
+
+	elsewhere := strings.Replace(own, "us-east-1", "us-west-2", 1)
+	p = l.plan(elsewhere) // the job is done, and nothing needs the machine
+	require.Contains(t, actions(p), "delete task.solo.instance[0]")
+	require.NotContains(t, actions(p), "create task.solo.job[0] on task.solo.instance[0]")
+	l.apply(elsewhere)
+	require.Empty(t, l.objects("instance"))
+}

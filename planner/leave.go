@@ -77,6 +77,9 @@ func (w *walk) whyDestroy(a addr.Resource, deposed string) string {
 	if w.opts.Destroy {
 		return "destroy was asked for"
 	}
+	if why := w.discarded[a]; why != "" {
+		return why
+	}
 	rec := w.ownRecord(a)
 	was := ""
 	if rec.Declared.File != "" {

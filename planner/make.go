@@ -201,7 +201,7 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 		if placed != nil {
 			w.placed = placed
 			warnings := w.diags.Warnings()
-			w.stopped = w.forcedJobs()
+			w.stopped, w.discarded = w.forcedJobs(), w.useless()
 			if err := w.run(ctx); err != nil || w.diags.HasErrors() {
 				return nil, errors.Join(err, w.diags.Err())
 			}
@@ -237,6 +237,18 @@ func (w *walk) forcedJobs() map[addr.Resource]string {
 	for _, it := range w.order {
 		if why := it.forced["instance"]; it.kind == addr.KindJob && why != "" {
 			out[it.addr] = why
+		}
+	}
+	return out
+}
+
+// useless are the instances that runs brought and that would have to be replaced, with why. They are not made again for
+// their own sake: only where placement puts a job.
+func (w *walk) useless() map[addr.Resource]string {
+	out := map[addr.Resource]string{}
+	for _, it := range w.order {
+		if it.kind == addr.KindInstance && it.addr.Block.Type != "fleet" && it.action.IsReplace() {
+			out[it.addr] = it.reason
 		}
 	}
 	return out

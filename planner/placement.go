@@ -54,6 +54,11 @@ func (p *placement) added(a addr.Instance) []addr.Key {
 	return p.keys[a]
 }
 
+// adds tells whether placement makes an instance of that address.
+func (p *placement) adds(a addr.Resource) bool {
+	return p != nil && slices.Contains(p.keys[a.Block], a.Key())
+}
+
 // uses tells whether a job was put on the instance.
 func (p *placement) uses(a addr.Resource) bool { return p != nil && p.used[a] }
 
@@ -263,7 +268,9 @@ func (w *walk) machines(p *place.Problem, holds map[addr.Resource][]place.Hold) 
 		if it.kind != addr.KindInstance {
 			continue
 		}
-		p.Reserved = append(p.Reserved, it.addr)
+		if !it.goes() || it.addr.Block.Type == "fleet" {
+			p.Reserved = append(p.Reserved, it.addr) // what a run brought and is of no use leaves its number to what takes its place
+		}
 		if !it.stays() {
 			continue
 		}

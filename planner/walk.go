@@ -52,6 +52,7 @@ type walk struct {
 	all          []*config.Decoded        // everything that was decoded in this walk
 	known        map[addr.Block]bool      // blocks of which anything is recorded
 	stopped      map[addr.Resource]string // jobs that the first walk found unable to stay, with why
+	discarded    map[addr.Resource]string // instances that runs brought and that are of no use any more, with why
 	alternatives map[altKey]*alternative
 }
 
@@ -448,6 +449,9 @@ func (w *walk) ownInstances(ri *runItem) []desired.Resource {
 	for _, r := range w.byBlock[ri.Addr] {
 		at := r.addr
 		if at.Kind() != addr.KindInstance || r.presence == providers.Gone {
+			continue
+		}
+		if w.discarded[at] != "" && !w.placed.adds(at) {
 			continue
 		}
 		u := busy[r.Address]
