@@ -42,7 +42,7 @@ func StartAgent(ctx context.Context, o StartOptions, blocks int) (*Client, error
 	o.Dir = dir
 	c := New(o.Dir)
 	answers := func(ctx context.Context) error { _, err := c.Info(ctx); return err }
-	return c, start(ctx, o, answers, "serve", "--dir", o.Dir, "--blocks", strconv.Itoa(max(blocks, 1)))
+	return c, start(ctx, o, agentLock, answers, "serve", "--dir", o.Dir, "--blocks", strconv.Itoa(max(blocks, 1)))
 }
 
 // StartGateway starts the local gateway in a folder, if none serves it, and returns when it answers. Port 0 and an empty
@@ -60,11 +60,13 @@ func StartGateway(ctx context.Context, o StartOptions, port int, domain string) 
 	if domain != "" {
 		args = append(args, "--domain", domain)
 	}
-	err = start(ctx, o, answers, args...)
+	err = start(ctx, o, gatewayLock, answers, args...)
 	return g, info, err
 }
 
-func start(ctx context.Context, o StartOptions, answers func(context.Context) error, args ...string) error {
+// start starts a process, unless one answers, and returns when one does. lock is the file that the process holds for as long as
+// it lives.
+func start(ctx context.Context, o StartOptions, lock string, answers func(context.Context) error, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	if err := answers(ctx); err == nil || !errors.Is(err, ErrNotRunning) {
@@ -105,11 +107,18 @@ func start(ctx context.Context, o StartOptions, answers func(context.Context) er
 		}
 		select {
 		case <-ended:
-			// Another one may have been faster.
+			// Another one may have been faster, and hold the folder before it answers.
+			free, err := isFree(filepath.Join(o.Dir, lock))
+			if err != nil {
+				return fmt.Errorf("start %s: %w", args[0], err)
+			}
 			if answers(ctx) == nil {
 				return nil
 			}
-			return fmt.Errorf("start %s: it ended: %s%s", args[0], cmd.ProcessState, said(path, before))
+			if free {
+				return fmt.Errorf("start %s: it ended: %s%s", args[0], cmd.ProcessState, said(path, before))
+			}
+			_ = pause(ctx, wait) // the end of ctx is said above
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
