@@ -78,7 +78,10 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	if err := w.look(ctx); err != nil {
+	early := w.decodeEarly()
+	err := w.look(ctx)
+	w.decoded = <-early
+	if err != nil {
 		w.backends.close()
 		return nil, append(diags, diag.From(err, "State cannot be refreshed")...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/zclconf/go-cty/cty"
@@ -41,8 +42,8 @@ func (r *record) object() providers.Object[cty.Value] {
 	return providers.Object[cty.Value]{ID: r.ID, Value: r.value, Private: r.Private, Tainted: r.Tainted}
 }
 
-// refresh decodes all records and asks the providers about them: one batched read for each backend and kind, all of them
-// side by side. What cannot be asked stays as recorded. Only what makes planning senseless is an error.
+// refresh decodes all records and asks the providers about them: a batched read for each backend and kind, of a thousand
+// at most, all of them side by side. What cannot be asked stays as recorded. Only what makes planning senseless is an error.
 func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map[statefile.Ref]*record, error) {
 	out := make(map[statefile.Ref]*record, bs.state.Len())
 	type batch struct{ backend, kind string }
@@ -62,10 +63,16 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelism)
 	for b, records := range batches {
-		g.Go(func() error { return bs.read(ctx, b.backend, b.kind, records) })
+		for part := range slices.Chunk(records, mostRead) {
+			g.Go(func() error { return bs.read(ctx, b.backend, b.kind, part) })
+		}
 	}
 	return out, g.Wait()
 }
+
+// mostRead is how many objects are asked for in one call: clouds page at a thousand, and while one part is under way the
+// next is encoded.
+const mostRead = 1000
 
 // decode reads what is recorded, on all processors: it is a good part of a plan in which nothing changes.
 func decode(resources []*statefile.Resource) ([]*record, error) {

@@ -191,6 +191,42 @@ func (w *walk) decode(b *config.Block) (*decodedBlock, bool) {
 	return out, true
 }
 
+// decodeEarly decodes blocks that refer to nothing while the providers are asked what is there. What has errors or warnings
+// is left to the walk, which reports them.
+func (w *walk) decodeEarly() <-chan map[addr.Block]*decodedBlock {
+	out := make(chan map[addr.Block]*decodedBlock, 1)
+	go func() {
+		all := map[addr.Block]*decodedBlock{}
+		for _, b := range w.p.Config.Blocks() {
+			if !b.Type.Repeat || len(w.p.Config.References(b)) > 0 {
+				continue
+			}
+			instances, deferred, said := w.p.Config.Repetition(b, nowhere{})
+			if deferred != nil || len(said) > 0 {
+				continue
+			}
+			d := &decodedBlock{}
+			for _, inst := range instances {
+				one, ds := w.p.Config.Decode(inst, nowhere{})
+				if said = append(said, ds...); len(said) > 0 {
+					break
+				}
+				d.instances = append(d.instances, one)
+			}
+			if len(said) == 0 {
+				all[b.Addr] = d
+			}
+		}
+		out <- all
+	}()
+	return out
+}
+
+// nowhere is the scope of what refers to nothing.
+type nowhere struct{}
+
+func (nowhere) Value(addr.Block) (cty.Value, bool) { return cty.NilVal, false }
+
 // constant tells whether a block refers to nothing that the second walk knows better.
 func (w *walk) constant(b *config.Block) bool {
 	for _, ref := range w.p.Config.References(b) {
