@@ -19,6 +19,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/cgroup"
 	"github.com/dstackai/dstack-planner/agent/internal/rootfs"
+	"github.com/dstackai/dstack-planner/internal/version"
 )
 
 // probeWait bounds how long it may take to try whether a root can be built.
@@ -28,7 +29,7 @@ const probeWait = 10 * time.Second
 // program is a dstack-agent, which is run to try what works here; without one mounts are said to be links.
 func ReadFacts(ctx context.Context, dir, program string) (api.Facts, error) {
 	f := api.Facts{
-		AgentVersion: Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
+		AgentVersion: version.String(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		Runtimes: []string{api.RuntimeProcess}, Addresses: []string{}, GPUs: []api.GPU{},
 		Mounts: api.MountsLinks, Cgroup: cgroup.Probe(),
 	}

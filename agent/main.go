@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/dstackai/dstack-planner/agent/gateway"
+	"github.com/dstackai/dstack-planner/internal/version"
 )
 
 // Exit codes of the program.
@@ -160,7 +161,7 @@ func runGateway(ctx context.Context, s streams, args []string) error {
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return err
 	}
-	o.Version = Version()
+	o.Version = version.String()
 	o.Logger = slog.New(slog.NewTextHandler(s.err, nil))
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -171,6 +172,6 @@ func runVersion(_ context.Context, s streams, args []string) error {
 	if err := flags(s, "version", args, func(*flag.FlagSet) {}); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(s.out, "dstack-agent", Version())
+	_, err := fmt.Fprintln(s.out, "dstack-agent", version.String())
 	return err
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/dstackai/dstack-planner/addr"
-	"github.com/dstackai/dstack-planner/agent"
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/internal/version"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 )
@@ -47,7 +47,7 @@ func New(options Options) *Provider {
 // Describe says what the provider is.
 func (p *Provider) Describe(context.Context) (providers.Description, error) {
 	return providers.Description{
-		Name: "local", Version: agent.Version(), Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
+		Name: "local", Version: version.String(), Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
 		Capabilities: providers.Capabilities{
 			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true,
 		},
