@@ -1,9 +1,6 @@
 package schema
 
 import (
-	"path"
-	"strings"
-
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/schema/value"
@@ -44,21 +41,11 @@ func (*Mount) ConformCty(v cty.Value) (cty.Value, error) {
 		}
 		attrs["volume"] = list
 	}
-	p, ok := attrs["path"]
-	p, marks := p.Unmark()
-	if ok && p.IsKnown() && !p.IsNull() && p.Type() == cty.String {
-		clean, err := absolute(p.AsString(), "path")
-		if err != nil {
-			return v, err
-		}
-		attrs["path"] = cty.StringVal(clean).WithMarks(marks)
+	if err := cleanPath(attrs, "path", value.ParseMountPath); err != nil {
+		return v, err
 	}
-	if ip, ok := attrs["instance_path"]; ok && ip.IsKnown() && !ip.IsNull() && ip.Type() == cty.String && !ip.IsMarked() {
-		clean, err := absolute(ip.AsString(), "instance_path")
-		if err != nil {
-			return v, err
-		}
-		attrs["instance_path"] = cty.StringVal(clean)
+	if err := cleanPath(attrs, "instance_path", value.ParseInstancePath); err != nil {
+		return v, err
 	}
 	_, hasVolume := attrs["volume"]
 	_, hasPath := attrs["instance_path"]
@@ -68,12 +55,22 @@ func (*Mount) ConformCty(v cty.Value) (cty.Value, error) {
 	return cty.ObjectVal(attrs), nil
 }
 
-func absolute(p, name string) (string, error) {
-	if !strings.HasPrefix(p, "/") || strings.Contains(p+"/", "/../") {
-		return "", &ConformError{Path: cty.GetAttrPath(name), Offset: -1, Summary: "Mount path is not absolute",
-			Detail: "A path in a mount starts with / and has no .. in it, as in /data."}
+// cleanPath checks an attribute and puts its clean form in its place.
+func cleanPath(attrs map[string]cty.Value, name string, parse func(string) (string, error)) error {
+	v, ok := attrs[name]
+	if !ok {
+		return nil
 	}
-	return path.Clean(p), nil
+	v, marks := v.Unmark()
+	if !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return nil // object reports it
+	}
+	clean, err := parse(v.AsString())
+	if err != nil {
+		return textError(err, cty.GetAttrPath(name))
+	}
+	attrs[name] = cty.StringVal(clean).WithMarks(marks)
+	return nil
 }
 
 func mountFromText(v cty.Value) (cty.Value, error) {

@@ -43,7 +43,7 @@ func ParseMount(text string) (Mount, error) {
 	}
 	m := Mount{text: text}
 	var err error
-	if m.path, err = mountPath(target); err != nil {
+	if m.path, err = ParseMountPath(target); err != nil {
 		return Mount{}, shifted(len(source)+1, err)
 	}
 	if strings.Contains(source, "/") {
@@ -51,7 +51,7 @@ func ParseMount(text string) (Mount, error) {
 		if m.optional = strings.HasPrefix(source, "?"); m.optional {
 			folder = source[1:]
 		}
-		if m.instancePath, err = absolute(folder, "path of the instance"); err != nil {
+		if m.instancePath, err = ParseInstancePath(folder); err != nil {
 			return Mount{}, shifted(len(source)-len(folder), err)
 		}
 		return m, nil
@@ -66,9 +66,22 @@ func ParseMount(text string) (Mount, error) {
 	return m, nil
 }
 
+// ParseMountPath reads the path at which a job finds something, alone. It returns it clean.
+func ParseMountPath(text string) (string, error) {
+	p, err := absolute(text, "path of the container")
+	if err == nil && p == "/" {
+		return "", mistakeAt(0, len(text), "Mount would hide the container",
+			"Nothing can be mounted at the root of a container. Mount it below, as in \"data:/data\".")
+	}
+	return p, err
+}
+
+// ParseInstancePath reads the path of a folder of the instance, alone. It returns it clean.
+func ParseInstancePath(text string) (string, error) { return absolute(text, "path of the instance") }
+
 // MountVolume mounts the first fitting of some volumes at a path.
 func MountVolume(at string, volumes ...Name) (Mount, error) {
-	target, err := mountPath(at)
+	target, err := ParseMountPath(at)
 	if err != nil {
 		return Mount{}, err
 	}
@@ -191,16 +204,6 @@ func noVolume() *Error {
 	return mistake("Mount has an empty source", "The list of volumes is empty. %s", mountWords.accepts)
 }
 
-// mountPath reads a path of the container.
-func mountPath(s string) (string, error) {
-	p, err := absolute(s, "path of the container")
-	if err == nil && p == "/" {
-		return "", mistakeAt(0, len(s), "Mount would hide the container",
-			"Nothing can be mounted at the root of a container. Mount it below, as in \"data:/data\".")
-	}
-	return p, err
-}
-
 // absolute reads a path, which must be absolute and may not contain "..", and cleans it.
 func absolute(s, what string) (string, error) {
 	if s == "" {
@@ -255,7 +258,7 @@ func mountFromObject(o object) (Mount, error) {
 		return Mount{}, mistake("Mount lacks a path", "The object has no path. %s", mountWords.accepts)
 	}
 	var m Mount
-	if m.path, err = mountPath(target); err != nil {
+	if m.path, err = ParseMountPath(target); err != nil {
 		return Mount{}, within(cty.GetAttrStep{Name: "path"}, err)
 	}
 	if m.optional, _, err = attr(o, "optional", flagForms("Optional", "It is true or false.")); err != nil {
@@ -266,7 +269,7 @@ func mountFromObject(o object) (Mount, error) {
 		if err != nil {
 			return Mount{}, err
 		}
-		if m.instancePath, err = absolute(folder, "path of the instance"); err != nil {
+		if m.instancePath, err = ParseInstancePath(folder); err != nil {
 			return Mount{}, within(cty.GetAttrStep{Name: "instance_path"}, err)
 		}
 		return m.settled(), nil
