@@ -60,11 +60,10 @@ func (w *walk) destroy(it *item, why string) {
 
 // endedLeaves takes an ended job out of the record when its instance goes; the section runs keeps how it ended.
 func (w *walk) endedLeaves(it *item) {
-	on := w.instanceOf(it)
-	if on != nil && on.stays() && it.rec.presence != providers.Gone {
+	if !w.leaves(it, w.instanceOf(it)) {
 		return
 	}
-	it.action, it.reason = plan.Delete, "it has "+it.note+", and its instance goes"
+	it.action, it.reason = plan.Delete, "it has "+it.note+", and what it ran on goes"
 	it.want = cty.NilVal
 	it.needs = it.rec.Needs
 }

@@ -67,7 +67,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	}
 	w := &walk{p: p, opts: opts, now: p.Now(), state: opts.State, levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
-		alternatives: map[altKey]*alternative{}}
+		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}}
 	blocks, ds := w.backendBlocks()
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
@@ -203,16 +203,36 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 		}
 		if placed != nil {
 			w.placed = placed
-			warnings := w.diags.Warnings()
 			w.stopped, w.discarded = w.forcedJobs(), w.useless()
-			if err := w.run(ctx); err != nil || w.diags.HasErrors() {
-				return nil, errors.Join(err, w.diags.Err())
-			}
-			w.diags = append(w.diags, warnings...)
-			if err := w.alternate(ctx); err != nil {
-				return nil, err
-			}
 		}
+	}
+	told := w.diags.Warnings()
+	for {
+		out, err := w.finish(ctx, told)
+		circle, ok := errors.AsType[*circleError](err)
+		if !ok || w.placed == nil || len(circle.beside) == 0 {
+			return out, err
+		}
+		// What was to start beside the old one cannot: the old one goes first.
+		for _, it := range circle.beside {
+			w.oldFirst[it.addr] = true
+		}
+	}
+}
+
+// finish walks again, now that everything has its place, and writes down what follows. A circleError says what cannot be
+// done in the order in which it was planned.
+func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
+	if w.placed != nil {
+		if err := w.run(ctx); err != nil || w.diags.HasErrors() {
+			return nil, errors.Join(err, w.diags.Err())
+		}
+		w.diags = append(w.diags, told...)
+		if err := w.alternate(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if !w.opts.Destroy {
 		if err := w.supports(ctx); err != nil || w.diags.HasErrors() {
 			return nil, errors.Join(err, w.diags.Err())
 		}
@@ -234,12 +254,14 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 	return out, nil
 }
 
-// forcedJobs carries over to the second walk which jobs cannot stay where they are, and why.
-func (w *walk) forcedJobs() map[addr.Resource]string {
-	out := map[addr.Resource]string{}
+// forcedJobs carries over to the second walk which jobs cannot stay as they are, and why.
+func (w *walk) forcedJobs() map[addr.Resource]map[string]string {
+	out := map[addr.Resource]map[string]string{}
 	for _, it := range w.order {
-		if why := it.forced["instance"]; it.kind == addr.KindJob && why != "" {
-			out[it.addr] = why
+		for _, path := range []string{"instance", "volumes"} {
+			if why := it.forced[path]; it.kind == addr.KindJob && why != "" {
+				out[it.addr] = map[string]string{path: why}
+			}
 		}
 	}
 	return out

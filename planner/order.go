@@ -15,20 +15,28 @@ import (
 // steps turns actions into steps and edges. Creates and updates follow what they need; destroys run against those edges.
 type steps struct {
 	w      *walk
-	graph  *graph.Graph
 	list   []plan.Step
+	must   []edge
+	may    []edge         // wishes: in a circle they give way
 	up     map[*item]int  // the create or update of an item
 	down   map[*item]int  // the delete of its old object
 	ready  map[string]int // by address of a block: everything of it is made
 	blocks map[addr.Block][]*item
+	former map[string][]*item // by address: objects that were deposed before
 }
 
-// order makes the steps of all items, sorted so that they could be done one by one.
+// edge says that a step comes after another.
+type edge struct{ step, needs int }
+
+// steps makes the steps of all items, sorted so that they could be done one by one.
 func (w *walk) steps() ([]plan.Step, error) {
-	s := &steps{w: w, graph: graph.New(0), up: map[*item]int{}, down: map[*item]int{}, ready: map[string]int{}, blocks: map[addr.Block][]*item{}}
+	s := &steps{w: w, up: map[*item]int{}, down: map[*item]int{}, ready: map[string]int{}, blocks: map[addr.Block][]*item{}, former: map[string][]*item{}}
 	for _, it := range w.order {
 		if it.kind != addr.KindSupport {
 			s.blocks[it.addr.Block.Block] = append(s.blocks[it.addr.Block.Block], it)
+		}
+		if it.rec != nil && it.rec.Deposed != "" {
+			s.former[it.name] = append(s.former[it.name], it)
 		}
 	}
 	for _, it := range w.order {
@@ -37,14 +45,28 @@ func (w *walk) steps() ([]plan.Step, error) {
 	for _, it := range w.order {
 		s.link(it)
 	}
-	s.replicas()
+	s.volumes()
+	s.room()
+	for _, runs := range w.runs {
+		for _, r := range runs {
+			if r.Type == desired.TypeService {
+				s.oneByOne(r)
+			} else if r.Nodes > 1 {
+				s.together(r)
+			}
+		}
+	}
 	return s.sorted()
 }
 
 func (s *steps) add(st plan.Step) int {
 	s.list = append(s.list, st)
-	return s.graph.Add()
+	return len(s.list) - 1
 }
+
+func (s *steps) need(step, needs int) { s.must = append(s.must, edge{step, needs}) }
+
+func (s *steps) wish(step, needs int) { s.may = append(s.may, edge{step, needs}) }
 
 // make adds the steps of one item.
 func (s *steps) make(it *item) {
@@ -60,12 +82,12 @@ func (s *steps) make(it *item) {
 		depose := s.add(plan.Step{Address: it.name, Op: plan.OpDepose, Deposed: key})
 		s.up[it] = s.add(plan.Step{Address: it.name, Op: plan.OpCreate})
 		s.down[it] = s.add(plan.Step{Address: it.name, Op: plan.OpDelete, Deposed: key})
-		s.graph.Need(s.up[it], depose)
-		s.graph.Need(s.down[it], s.up[it])
+		s.need(s.up[it], depose)
+		s.need(s.down[it], s.up[it])
 	case it.action == plan.DeleteThenCreate, it.fresh && it.exists() && it.comes():
 		s.down[it] = s.add(plan.Step{Address: it.name, Op: plan.OpDelete})
 		s.up[it] = s.add(plan.Step{Address: it.name, Op: plan.OpCreate})
-		s.graph.Need(s.up[it], s.down[it])
+		s.need(s.up[it], s.down[it])
 	case it.action == plan.Create:
 		s.up[it] = s.add(plan.Step{Address: it.name, Op: plan.OpCreate})
 	case it.action == plan.Update:
@@ -81,46 +103,41 @@ func deposedKey(it *item) string { return fmt.Sprintf("r%d", it.rec.Revision) }
 
 // link adds the edges of one item.
 func (s *steps) link(it *item) {
-	if up, ok := s.up[it]; ok {
+	up, comes := s.up[it]
+	if comes {
 		for _, need := range it.needs {
 			for _, v := range s.made(need, it) {
-				s.graph.Need(up, v)
+				s.need(up, v)
 			}
 		}
 	}
-	// What stood on something must let go of it before that ends.
 	if it.rec == nil {
 		return
 	}
-	if up, ok := s.up[it]; ok && !it.goes() {
-		for _, need := range it.rec.Needs {
-			for _, other := range s.items(need) {
-				if down, goes := s.down[other]; goes && other.action == plan.CreateThenDelete {
-					s.graph.Need(down, up) // what stood on the old one stands on the new one first
-				}
-			}
-		}
-	}
-	release, leaves := s.down[it]
-	if !leaves || it.action == plan.CreateThenDelete {
-		if up, changes := s.up[it]; changes && !it.action.IsReplace() {
-			release, leaves = up, true
-		}
-	}
-	if !leaves {
-		return
-	}
+	// What stands on something lets go of it before that ends.
+	down, goes := s.down[it]
 	for _, need := range it.rec.Needs {
-		for _, other := range s.items(need) {
-			down, goes := s.down[other]
-			if !goes || other == it {
-				continue
-			}
-			_, isDelete := s.down[it]
-			if isDelete || !slices.Contains(it.needs, need) {
-				s.graph.Need(down, release)
+		for _, other := range append(s.items(need), s.former[need]...) {
+			end, ends := s.down[other]
+			switch {
+			case !ends || other == it:
+			case goes:
+				s.before(down, end, it, other)
+			case comes && (other.action == plan.CreateThenDelete || !slices.Contains(it.needs, need)):
+				s.before(up, end, it, other) // it stands on the new one then, or on nothing
 			}
 		}
+	}
+}
+
+// before puts the step that lets go of an object before the one that ends it. Where one only refers to the other, that is
+// a wish.
+func (s *steps) before(release, end int, it, other *item) {
+	holds := it.kind == addr.KindSupport || other.kind == addr.KindSupport || it.kind == addr.KindJob && other.kind == addr.KindInstance
+	if holds {
+		s.need(end, release)
+	} else {
+		s.wish(end, release)
 	}
 }
 
@@ -133,7 +150,7 @@ func (s *steps) items(address string) []*item {
 	if it := s.w.items[a]; it != nil {
 		return []*item{it}
 	}
-	return s.blocks[a.Block.Block]
+	return slices.Clip(s.blocks[a.Block.Block])
 }
 
 // made are the steps after which what an address names is there. A block of several is one join.
@@ -159,66 +176,88 @@ func (s *steps) made(address string, for_ *item) []int {
 	}
 	join := s.add(plan.Step{Address: address, Op: plan.OpJoin})
 	for _, v := range all {
-		s.graph.Need(join, v)
+		s.need(join, v)
 	}
 	s.ready[address] = join
 	return []int{join}
 }
 
-// replicas adds what holds between jobs: all nodes of a replica stop before any of their instances is touched and before
-// any starts again; what a job leaves is free before another takes it; replicas of a service are replaced one by one.
-func (s *steps) replicas() {
-	leavers := map[string][]int{} // by instance: the stops on it
+// volumes lets a volume be detached before it is attached elsewhere.
+func (s *steps) volumes() {
+	detached := map[string][]*item{}
 	for _, it := range s.w.order {
-		if it.kind != addr.KindJob || it.rec == nil || it.action == plan.CreateThenDelete {
+		if _, goes := s.down[it]; goes && it.kind == addr.KindSupport && desired.Text(it.rec.value, "type") == attachment {
+			target := desired.Text(it.rec.value, "target")
+			detached[target] = append(detached[target], it)
+		}
+	}
+	if len(detached) == 0 {
+		return
+	}
+	for _, it := range s.w.order {
+		up, comes := s.up[it]
+		if !comes || it.kind != addr.KindSupport || desired.Text(it.want, "type") != attachment {
+			continue
+		}
+		for _, old := range detached[desired.Text(it.want, "target")] {
+			s.need(up, s.down[old])
+		}
+	}
+}
+
+// room lets a job free its share of an instance before another takes it. A job that starts beside the one that it replaces
+// has a share of its own; what it frees is room for those after it.
+func (s *steps) room() {
+	leavers := map[string][]*item{} // by instance
+	for _, it := range s.w.order {
+		if _, goes := s.down[it]; !goes || it.kind != addr.KindJob {
 			continue
 		}
 		on := desired.Text(it.rec.live(), "instance")
-		if down, ok := s.down[it]; ok && (it.placement == nil || it.placement.Instance != on) {
-			leavers[on] = append(leavers[on], down)
-		}
+		leavers[on] = append(leavers[on], it)
 	}
 	for _, it := range s.w.order {
-		if it.kind != addr.KindJob || it.placement == nil {
+		up, comes := s.up[it]
+		if !comes || it.kind != addr.KindJob || it.placement == nil {
 			continue
 		}
-		if up, ok := s.up[it]; ok {
-			for _, down := range leavers[it.placement.Instance] {
-				if down != s.down[it] || s.up[it] != down {
-					s.graph.Need(up, down)
-				}
-			}
-		}
-	}
-	for _, runs := range s.w.runs {
-		for _, r := range runs {
-			if r.Type == desired.TypeService {
-				s.oneByOne(r)
-			} else if r.Nodes > 1 {
-				s.together(r)
+		for _, other := range leavers[it.placement.Instance] {
+			switch {
+			case other == it:
+			case other.action != plan.CreateThenDelete:
+				s.need(up, s.down[other])
+			case it.action == plan.CreateThenDelete && other.addr.Compare(it.addr) < 0:
+				s.need(up, s.down[other])
 			}
 		}
 	}
 }
 
+// together lets all nodes of a run stop before any of them starts again, and before any of their instances is touched.
 func (s *steps) together(r *runItem) {
-	for _, a := range r.jobs {
-		down, stops := s.down[a]
-		if !stops {
+	var stops []int
+	machines := map[int]bool{}
+	for _, it := range s.blocks[r.Addr.Block] {
+		if it.kind != addr.KindJob || it.addr.Block != r.Addr || it.rec == nil {
 			continue
 		}
-		for _, b := range r.jobs {
-			if up, ok := s.up[b]; ok {
-				s.graph.Need(up, down)
+		if down, ok := s.down[it]; ok {
+			stops = append(stops, down)
+		}
+		if on := s.w.instanceOf(it); on != nil {
+			if down, ok := s.down[on]; ok {
+				machines[down] = true
 			}
-			if b.rec == nil {
-				continue
+		}
+	}
+	for _, stop := range stops {
+		for _, it := range r.jobs {
+			if up, ok := s.up[it]; ok {
+				s.need(up, stop)
 			}
-			if on := s.w.instanceOf(b); on != nil {
-				if d, ok := s.down[on]; ok {
-					s.graph.Need(d, down)
-				}
-			}
+		}
+		for down := range machines {
+			s.need(down, stop)
 		}
 	}
 }
@@ -235,7 +274,7 @@ func (s *steps) oneByOne(r *runItem) {
 			first = s.down[it]
 		}
 		if last >= 0 {
-			s.graph.Need(first, last)
+			s.wish(first, last)
 		}
 		last = s.up[it]
 		if it.action == plan.CreateThenDelete {
@@ -244,16 +283,60 @@ func (s *steps) oneByOne(r *runItem) {
 	}
 }
 
-// sorted puts the steps into an order in which each comes after what it needs.
+// circleError says that steps need each other.
+type circleError struct {
+	path   string
+	beside []*item // replaced in the order create, delete, which is what can be changed about it
+}
+
+func (e *circleError) Error() string {
+	return fmt.Sprintf("the changes need each other in a circle: %s, and again the first. Do them in two plans", e.path)
+}
+
+// sorted puts the steps into an order in which each comes after what it needs. Wishes that make a circle are dropped.
 func (s *steps) sorted() ([]plan.Step, error) {
-	order, cycle := s.graph.Sort()
-	if cycle != nil {
-		var path []string
-		for _, v := range cycle {
-			path = append(path, fmt.Sprintf("%s of %s", s.list[v].Op, s.list[v].Address))
+	for {
+		g := graph.New(len(s.list))
+		for _, e := range slices.Concat(s.must, s.may) {
+			g.Need(e.step, e.needs)
 		}
-		return nil, fmt.Errorf("the changes need each other in a circle: %s, and again the first. Do them in two plans", strings.Join(path, ", then "))
+		order, cycle := g.Sort()
+		if cycle == nil {
+			return s.numbered(g, order), nil
+		}
+		if err := s.giveWay(cycle); err != nil {
+			return nil, err
+		}
 	}
+}
+
+// giveWay drops the wishes that are in a circle. It is an error if there is none.
+func (s *steps) giveWay(cycle []int) error {
+	in := map[edge]bool{}
+	for i, v := range cycle {
+		in[edge{v, cycle[(i+1)%len(cycle)]}] = true
+	}
+	before := len(s.may)
+	s.may = slices.DeleteFunc(s.may, func(e edge) bool { return in[e] })
+	if len(s.may) < before {
+		return nil
+	}
+	err := &circleError{}
+	var path []string
+	for _, v := range cycle {
+		path = append(path, fmt.Sprintf("%s of %s", s.list[v].Op, s.list[v].Address))
+	}
+	err.path = strings.Join(path, ", then ")
+	for it := range s.down {
+		if it.action == plan.CreateThenDelete && (slices.Contains(cycle, s.down[it]) || slices.Contains(cycle, s.up[it])) {
+			err.beside = append(err.beside, it)
+		}
+	}
+	sortItems(err.beside)
+	return err
+}
+
+func (s *steps) numbered(g *graph.Graph, order []int) []plan.Step {
 	at := make([]int, len(order))
 	for i, v := range order {
 		at[v] = i
@@ -261,10 +344,10 @@ func (s *steps) sorted() ([]plan.Step, error) {
 	out := make([]plan.Step, len(order))
 	for i, v := range order {
 		out[i] = s.list[v]
-		for _, n := range s.graph.Needs(v) {
+		for _, n := range g.Needs(v) {
 			out[i].Needs = append(out[i].Needs, at[n])
 		}
 		slices.Sort(out[i].Needs)
 	}
-	return out, nil
+	return out
 }

@@ -189,21 +189,21 @@ func (w *walk) unplaceable(e place.Unplaceable) diag.List {
 	return diag.List{d}
 }
 
-// unsettle replaces jobs that cannot stay because their instance goes, and with one job of a multi-node run all of it.
+// unsettle replaces jobs that cannot stay because what they stand on goes, and with one job of a multi-node run all of it.
 func (w *walk) unsettle() {
 	for _, runs := range w.runs {
 		for _, r := range runs {
 			moved := ""
 			for _, j := range r.jobs {
+				if j.comes() {
+					moved = "another node of the run starts again"
+				}
 				if w.ended[j.addr] || !j.exists() || j.comes() {
-					if j.comes() {
-						moved = "another node of the run starts again"
-					}
 					continue
 				}
-				if on := w.instanceOf(j); on == nil || on.goes() || !on.exists() {
-					j.forced["instance"] = "its instance is replaced; the run starts from its beginning"
-					moved = j.forced["instance"]
+				if path, why := w.lost(j); path != "" {
+					j.forced[path] = why
+					moved = why
 				}
 			}
 			for _, j := range r.jobs {
@@ -218,6 +218,29 @@ func (w *walk) unsettle() {
 			}
 		}
 	}
+}
+
+// lost says what a job stands on that goes, and why it cannot stay then; nothing if it can.
+func (w *walk) lost(j *item) (path, why string) {
+	on := w.instanceOf(j)
+	if on == nil || on.goes() || !on.exists() || w.former(j.rec, on) {
+		return "instance", "its instance is replaced; the run starts from its beginning"
+	}
+	for _, vol := range w.mounted(j, on) {
+		if vol.comes() || w.former(j.rec, vol) {
+			return "volumes", "its volume is replaced; the run starts from its beginning"
+		}
+		if tie := w.ownRecord(on.addr.Support(attachment + "/" + vol.name)); tie != nil && tie.presence == providers.Gone {
+			return "volumes", "its volume was detached; the run starts from its beginning"
+		}
+	}
+	return "", ""
+}
+
+// former tells whether what is recorded stands on an object that was deposed, and not on the one that has its address now:
+// an apply that was cut off made the new one and came no further.
+func (w *walk) former(rec *record, on *item) bool {
+	return on.rec != nil && len(w.state.Deposed(on.name)) > 0 && on.rec.CreatedAt.After(rec.CreatedAt)
 }
 
 // instanceOf is the item of the instance that a job is on now.
@@ -366,7 +389,7 @@ func (w *walk) placeJob(r *runItem, it *item, current addr.Resource) (place.Job,
 	run := r.Need
 	run.Resources = need.Resources
 	j := place.Job{Addr: it.addr, Need: run, Rank: int(numberOf(it.want, "node_rank")), Replica: int(numberOf(it.want, "replica")),
-		Nodes: r.Nodes, Current: current, Ports: portsOf(it.want), Rolling: r.Type == desired.TypeService && it.action.IsReplace()}
+		Nodes: r.Nodes, Current: current, Ports: portsOf(it.want), Rolling: it.action.IsReplace() && (r.Type == desired.TypeService || r.decl.Meta.CreateBeforeDestroy)}
 	if r.Reuse {
 		j.Creation = value.Reuse
 	}

@@ -311,9 +311,13 @@ func (w *walk) actionOf(it *item) {
 	}
 }
 
-// replace is the order in which the old and the new one go and come.
+// replace is the order in which the old and the new one go and come. A job comes first only where there is room beside.
 func (w *walk) replace(it *item) plan.Action {
-	if it.decl != nil && it.decl.Meta.CreateBeforeDestroy || it.kind == addr.KindJob && w.placed.beside(it.addr) {
+	first := it.decl != nil && it.decl.Meta.CreateBeforeDestroy
+	if it.kind == addr.KindJob {
+		first = w.placed.beside(it.addr)
+	}
+	if first && !w.oldFirst[it.addr] {
 		return plan.CreateThenDelete
 	}
 	return plan.DeleteThenCreate

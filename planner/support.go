@@ -14,6 +14,7 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/desired"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -38,7 +39,25 @@ func (w *walk) supports(ctx context.Context) error {
 		}
 		w.keepSupports(it)
 	}
-	return w.settle(ctx, w.order[before:])
+	if err := w.settle(ctx, w.order[before:]); err != nil {
+		return err
+	}
+	w.supportsFirst()
+	return nil
+}
+
+// supportsFirst makes what a new instance stands on before the old instance goes, where the former comes first.
+func (w *walk) supportsFirst() {
+	for _, it := range w.order {
+		if it.kind != addr.KindInstance || it.action != plan.CreateThenDelete {
+			continue
+		}
+		for _, s := range it.supports {
+			if on := w.items[s.addr]; on != nil && on.action == plan.DeleteThenCreate {
+				on.action = plan.CreateThenDelete
+			}
+		}
+	}
 }
 
 // wantSupport adds a support object once.
@@ -85,7 +104,7 @@ func configuredOf(o *schema.Object, v cty.Value) cty.Value {
 // jobSupports adds the attachments and the route of a job, and says what the job stands on.
 func (w *walk) jobSupports(job *item) {
 	on := w.placeOf(job)
-	if on == nil {
+	if on == nil || w.ended[job.addr] && w.leaves(job, on) {
 		return
 	}
 	replica := w.replicaOf(job)
@@ -99,7 +118,7 @@ func (w *walk) jobSupports(job *item) {
 		att := w.wantSupport(a, schema.Encode(schema.Support{Type: attachment, Owner: on.name, Target: vol.name, Backend: on.backend,
 			Region: desired.Text(on.planned, "region"), Zone: desired.Text(on.planned, "availability_zone")}), on.backend)
 		att.needs = []string{on.name, vol.name}
-		if att.exists() && (on.comes() || vol.comes()) {
+		if att.exists() && (on.comes() || vol.comes() || w.former(att.rec, on) || w.former(att.rec, vol)) {
 			att.forced["owner"] = "what it ties together is replaced"
 		}
 		job.needs = append(job.needs, vol.name, a.String())
@@ -107,6 +126,28 @@ func (w *walk) jobSupports(job *item) {
 	if desired.Text(job.want, "type") == desired.TypeService {
 		w.routeOf(job)
 	}
+}
+
+// leaves tells whether an ended job leaves the record, because what it stands on goes.
+func (w *walk) leaves(job, on *item) bool {
+	if on == nil || !on.stays() || job.rec == nil || job.rec.presence == providers.Gone {
+		return true
+	}
+	for _, need := range job.rec.Needs {
+		a, err := addr.ParseResource(need)
+		if err != nil || a.Kind() != addr.KindSupport {
+			continue
+		}
+		tie := w.ownRecord(a)
+		if tie == nil || desired.Text(tie.value, "type") != attachment {
+			continue
+		}
+		target, err := addr.ParseResource(desired.Text(tie.value, "target"))
+		if vol := w.items[target]; err == nil && (vol == nil || !vol.stays()) {
+			return true
+		}
+	}
+	return false
 }
 
 // placeOf is the item of the instance that a job will be on.
@@ -186,7 +227,7 @@ func (w *walk) routeOf(job *item) {
 	if r.exists() && job.comes() && job.action != plan.CreateThenDelete {
 		r.forced["owner"] = "its replica is replaced"
 	}
-	if r.exists() && gw.comes() {
+	if r.exists() && (gw.comes() || w.former(r.rec, gw)) {
 		r.forced["target"] = "its gateway is replaced"
 	}
 }

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,11 +49,12 @@ type walk struct {
 	ended    map[addr.Resource]bool // jobs that ended and stay as they are
 	diags    diag.List
 
-	number       int                      // of the walk
-	all          []*config.Decoded        // everything that was decoded in this walk
-	known        map[addr.Block]bool      // blocks of which anything is recorded
-	stopped      map[addr.Resource]string // jobs that the first walk found unable to stay, with why
-	discarded    map[addr.Resource]string // instances that runs brought and that are of no use any more, with why
+	number       int                                 // of the walk
+	all          []*config.Decoded                   // everything that was decoded in this walk
+	known        map[addr.Block]bool                 // blocks of which anything is recorded
+	stopped      map[addr.Resource]map[string]string // jobs that the first walk found unable to stay, with why
+	oldFirst     map[addr.Resource]bool              // what cannot be made before the old one is destroyed
+	discarded    map[addr.Resource]string            // instances that runs brought and that are of no use any more, with why
 	alternatives map[altKey]*alternative
 }
 
@@ -282,9 +284,7 @@ func (w *walk) add(r desired.Resource, d *config.Decoded) *item {
 	if d != nil {
 		it.needs = w.references(d.Block)
 	}
-	if why := w.stopped[r.Addr]; why != "" {
-		it.forced["instance"] = why
-	}
+	maps.Copy(it.forced, w.stopped[r.Addr])
 	w.locate(it)
 	w.items[r.Addr] = it
 	w.order = append(w.order, it)
