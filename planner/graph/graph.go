@@ -10,12 +10,6 @@ type Graph struct {
 // New makes a graph of n vertices without edges.
 func New(n int) *Graph { return &Graph{needs: make([][]int, n)} }
 
-// Add adds a vertex and returns its number.
-func (g *Graph) Add() int {
-	g.needs = append(g.needs, nil)
-	return len(g.needs) - 1
-}
-
 // Need adds the edge that v needs w. Edges may be added twice.
 func (g *Graph) Need(v, w int) { g.needs[v] = append(g.needs[v], w) }
 
@@ -25,9 +19,6 @@ func (g *Graph) Needs(v int) []int {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
-
-// Len returns the number of vertices.
-func (g *Graph) Len() int { return len(g.needs) }
 
 // Levels sorts the vertices: each level needs only levels before it, and within a level the order is that of the
 // numbers. If there is a cycle, levels is nil and cycle lists its vertices, each needing the next and the last the first.

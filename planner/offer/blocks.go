@@ -61,15 +61,15 @@ func Divisible(blocks value.Blocks, cpus, gpus int, tpu bool) (int, error) {
 	return 0, e
 }
 
-// IsTPU tells whether the machine's GPUs are a TPU.
-func IsTPU(o schema.Offer) bool {
+// isTPU tells whether the machine's GPUs are a TPU.
+func isTPU(o schema.Offer) bool {
 	return len(o.GPUs) > 0 && strings.EqualFold(o.GPUs[0].Vendor, string(value.Google))
 }
 
 // Divide returns the offer with the number of host blocks that it is divided into. The offer that is handed in stays
 // as it is.
 func Divide(o schema.Offer, blocks value.Blocks) (schema.Offer, error) {
-	n, err := Divisible(blocks, o.CPUs, len(o.GPUs), IsTPU(o))
+	n, err := Divisible(blocks, o.CPUs, len(o.GPUs), isTPU(o))
 	if err != nil {
 		return o, err
 	}

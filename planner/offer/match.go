@@ -129,9 +129,9 @@ func Narrow(o schema.Offer, zones []string) schema.Offer {
 	return o
 }
 
-// ExpandZones returns one offer for each zone of the offer, in the order of its zones, or the offer itself if it names
+// expandZones returns one offer for each zone of the offer, in the order of its zones, or the offer itself if it names
 // none.
-func ExpandZones(o schema.Offer) []schema.Offer {
+func expandZones(o schema.Offer) []schema.Offer {
 	if len(o.Zones) < 2 {
 		return []schema.Offer{o}
 	}

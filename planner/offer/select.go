@@ -191,7 +191,7 @@ func Select(q Query, offers []schema.Offer, backends map[string]Backend) Selecti
 			s.Rejected = append(s.Rejected, Rejected{o, lacks})
 			continue
 		}
-		s.Usable = append(s.Usable, ExpandZones(fitted)...)
+		s.Usable = append(s.Usable, expandZones(fitted)...)
 	}
 	slices.SortStableFunc(s.Usable, compare)
 	s.LeftOut = leftOut(s)

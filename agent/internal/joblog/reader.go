@@ -78,9 +78,6 @@ func (r *Reader) Next() (api.LogLine, error) {
 	}
 }
 
-// Offset is where the reader is.
-func (r *Reader) Offset() int64 { return r.offset }
-
 // open opens the file that holds the reader's offset. It returns a line when what was asked for is there no more.
 func (r *Reader) open() (*api.LogLine, error) {
 	for {
