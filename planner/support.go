@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,6 +115,10 @@ func (w *walk) jobSupports(job *item) {
 		}
 	}
 	for _, vol := range w.mounted(job, on) {
+		if why := apart(vol, on); why != "" && job.placement != nil {
+			w.diags = append(w.diags, at(diag.Errorf("Volume is elsewhere", "%s mounts %s, and %s. Where the volume is was not known when the place was chosen: write its region and availability_zone as text, or limit the run to them.", job.name, vol.name, why), job)...)
+			continue
+		}
 		a := on.addr.Support(attachment + "/" + vol.name)
 		att := w.wantSupport(a, schema.Encode(schema.Support{Type: attachment, Owner: on.name, Target: vol.name, Backend: on.backend,
 			Region: desired.Text(on.planned, "region"), Zone: desired.Text(on.planned, "availability_zone")}), on.backend)
@@ -126,6 +131,17 @@ func (w *walk) jobSupports(job *item) {
 	if desired.Text(job.want, "type") == desired.TypeService {
 		w.routeOf(job)
 	}
+}
+
+// apart says that a volume is not where an instance is, as far as both are known.
+func apart(vol, on *item) string {
+	for _, name := range []string{"backend", "region", "availability_zone"} {
+		a, b := desired.Text(vol.settled(), name), desired.Text(on.settled(), name)
+		if a != "" && b != "" && a != b {
+			return fmt.Sprintf("that is in %s, its instance %s in %s", a, on.name, b)
+		}
+	}
+	return ""
 }
 
 // leaves tells whether an ended job leaves the record, because what it stands on goes.
