@@ -148,7 +148,7 @@ func (w *walk) endedAway(it *item) bool {
 			want = first
 		}
 	}
-	changed := diff.Compare(it.object, prior, want.clean, diff.Options{}).Settle(nil)
+	changed := diff.Compare(it.object, prior, want.clean, diff.Options{Ignore: w.ignored(it)}).Settle(nil)
 	service := desired.Text(it.want, "type") == desired.TypeService
 	switch {
 	case changed.Action == diff.Replace:

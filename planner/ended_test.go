@@ -3,6 +3,7 @@ package planner_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -57,4 +58,15 @@ func TestAnInstanceOfARunThatIsOfNoUseIsReplacedOnlyForAJob(t *testing.T) {
 	require.NotContains(t, actions(p), "create task.solo.job[0] on task.solo.instance[0]")
 	l.apply(elsewhere)
 	require.Empty(t, l.objects("instance"))
+}
+
+func TestAnEndedJobIgnoresChangesAlsoWhenItsInstanceIsGone(t *testing.T) {
+	l := newLife(t)
+	l.apply(own)
+	l.now = l.now.Add(time.Hour)
+	l.apply(own)
+	require.Empty(t, l.objects())
+	changed := strings.Replace(own, "exit 0", "exit 1", 1)
+	require.NotEmpty(t, actions(l.plan(changed)))
+	l.still(strings.Replace(changed, "commands", "lifecycle {\n    ignore_changes = all\n  }\n  commands", 1))
 }
