@@ -70,3 +70,42 @@ func TestAnEndedJobIgnoresChangesAlsoWhenItsInstanceIsGone(t *testing.T) {
 	require.NotEmpty(t, actions(l.plan(changed)))
 	l.still(strings.Replace(changed, "commands", "lifecycle {\n    ignore_changes = all\n  }\n  commands", 1))
 }
+
+const mounts = `
+volume "data" {
+  region = "us-east-1"
+  size   = "1GB"
+}
+task "solo" {
+  commands = ["exit 0"]
+  volumes  = [{ volume = volume.data, path = "/data" }]
+  resources {
+    gpu = "A10G:1"
+  }
+}
+`
+
+func TestWhatAnEndedJobMountedIsDetachedWhenItsInstanceGoes(t *testing.T) {
+	l := newLife(t)
+	l.apply(mounts)
+	l.now = l.now.Add(time.Hour)
+	l.apply(mounts)
+	require.Len(t, l.objects(), 1, "the volume stays")
+}
+
+func TestAnEndedJobLeavesWithItsVolume(t *testing.T) {
+	for name, to := range map[string]string{
+		"the volume is replaced": strings.Replace(mounts, "us-east-1", "us-west-2", 1),
+		"the volume goes":        strings.Replace(mounts, "  region = ", "  count  = 0\n  region = ", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t)
+			l.apply(mounts)
+			if strings.Contains(to, "count") {
+				to = strings.Replace(to, "  volumes  = [{ volume = volume.data, path = \"/data\" }]\n", "  lifecycle {\n    ignore_changes = all\n  }\n", 1)
+			}
+			l.apply(to)
+			require.Empty(t, l.objects("job"))
+		})
+	}
+}

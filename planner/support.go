@@ -73,7 +73,7 @@ func (w *walk) wantSupport(a addr.Resource, v cty.Value, backend string) *item {
 
 // keepSupports keeps what an item that stays as it is stands on.
 func (w *walk) keepSupports(it *item) {
-	if !it.stays() || len(it.supports) > 0 {
+	if !it.stays() || len(it.supports) > 0 || w.ended[it.addr] && w.leaves(it, w.instanceOf(it)) {
 		return
 	}
 	for _, need := range it.rec.Needs {
