@@ -51,7 +51,7 @@ func (w *walk) steps() ([]plan.Step, error) {
 		for _, r := range runs {
 			if r.Type == desired.TypeService {
 				s.oneByOne(r)
-			} else if r.Nodes > 1 {
+			} else {
 				s.together(r)
 			}
 		}
@@ -141,38 +141,31 @@ func (s *steps) before(release, end int, it, other *item) {
 	}
 }
 
-// items are those of an address, or of a block.
+// items are those of an address. Without a key it may be that of a block, of which all count.
 func (s *steps) items(address string) []*item {
 	a, err := addr.ParseAny(address)
 	if err != nil {
 		return nil
 	}
-	if it := s.w.items[a]; it != nil {
+	if it := s.w.items[a]; it != nil && a != a.Block.Block.Instance(addr.NoKey).Self() {
 		return []*item{it}
 	}
 	return slices.Clip(s.blocks[a.Block.Block])
 }
 
-// made are the steps after which what an address names is there. A block of several is one join.
+// made are the steps after which what an address names is there. Those of a block are one join.
 func (s *steps) made(address string, for_ *item) []int {
-	items := s.items(address)
-	if len(items) == 1 {
-		if v, ok := s.up[items[0]]; ok && items[0] != for_ {
-			return []int{v}
-		}
-		return nil
-	}
 	if v, ok := s.ready[address]; ok {
 		return []int{v}
 	}
 	var all []int
-	for _, it := range items {
-		if v, ok := s.up[it]; ok {
+	for _, it := range s.items(address) {
+		if v, ok := s.up[it]; ok && it != for_ {
 			all = append(all, v)
 		}
 	}
-	if len(all) == 0 {
-		return nil
+	if len(all) <= 1 {
+		return all
 	}
 	join := s.add(plan.Step{Address: address, Op: plan.OpJoin})
 	for _, v := range all {
