@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -67,10 +66,15 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	if err := p.checkSecrets(o.Plan, o.Session.State()); err != nil {
 		return nil, err
 	}
-	rec := recorder{bs: bs, session: o.Session, p: p, by: o.By, plan: o.Plan.ID, done: map[string]bool{}}
 	return apply.Run(ctx, apply.Options{
 		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
-		Backends: rec.open,
+		Backends: func(ctx context.Context, name string) (providers.Backend, providers.Description, error) {
+			b, err := bs.open(ctx, name)
+			if err != nil {
+				return nil, providers.Description{}, err
+			}
+			return b.handle, b.description, nil
+		},
 		Resolve: func(ctx context.Context, address string, _ *plan.Candidate) (cty.Value, error) {
 			return r.resolve(ctx, address)
 		},
@@ -93,48 +97,6 @@ type clock struct{ now func() time.Time }
 
 func (c clock) Now() time.Time                         { return c.now() }
 func (c clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
-
-// recorder opens backends for apply, and writes down what destroying will need of each before its first step.
-type recorder struct {
-	bs      *backends
-	session statefile.Session
-	p       *Planner
-	by      string
-	plan    string
-
-	mu   sync.Mutex
-	done map[string]bool
-}
-
-func (r *recorder) open(ctx context.Context, name string) (providers.Backend, providers.Description, error) {
-	b, err := r.bs.open(ctx, name)
-	if err != nil {
-		return nil, providers.Description{}, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.done[name] {
-		return b.handle, b.description, nil
-	}
-	state := r.session.State()
-	now := r.p.Now()
-	next := b.record(state.Digest)
-	next.Changed = statefile.Changed{At: now, By: r.by, Plan: r.plan}
-	if old, ok := state.Backend(name); !ok || !sameBackend(old, next) {
-		if err := r.session.Append(ctx, statefile.NewBackend(now, name, &next)); err != nil {
-			return nil, b.description, fmt.Errorf("record backend %q: %w", name, err)
-		}
-	}
-	r.done[name] = true
-	return b.handle, b.description, nil
-}
-
-func sameBackend(a, b statefile.Backend) bool {
-	a.Changed, b.Changed = statefile.Changed{}, statefile.Changed{}
-	x, errA := json.Marshal(a)
-	y, errB := json.Marshal(b)
-	return errA == nil && errB == nil && string(x) == string(y)
-}
 
 // checkSecrets compares the secret inputs with the digests in the plan.
 func (p *Planner) checkSecrets(pl *plan.Plan, state *statefile.State) error {

@@ -32,6 +32,7 @@ type backend struct {
 	declared    string // main.dstack.hcl:4, "" when only recorded
 	description providers.Description
 	secrets     map[string]string // secret settings by name, for digests
+	digests     map[string]string // of secret settings, where they are only recorded
 
 	once   sync.Once
 	handle providers.Backend
@@ -176,25 +177,25 @@ func convertTo(v cty.Value, typeJSON json.RawMessage) (cty.Value, error) {
 	return convertValue(v, ty)
 }
 
-// record is what the state keeps of the backend: its configuration without secrets.
-func (b *backend) record(digest func(path string, value []byte) string) statefile.Backend {
-	rec := statefile.Backend{Provider: b.provider, Version: b.description.Version, Identity: b.handle.Identity()}
+// planned is what the plan, and after it the state, keeps of the backend: its configuration without secrets.
+func (b *backend) planned(digest func(path string, value []byte) string) plan.Backend {
+	out := plan.Backend{Provider: b.provider, Version: b.description.Version, Identity: b.handle.Identity(), Secrets: maps.Clone(b.digests), Declared: b.declared}
 	kept := b.config
 	if len(kept.Settings) > 0 {
 		var all map[string]json.RawMessage
 		if json.Unmarshal(kept.Settings, &all) == nil {
 			for name, text := range b.secrets {
 				delete(all, name)
-				if rec.Secrets == nil {
-					rec.Secrets = map[string]string{}
+				if out.Secrets == nil {
+					out.Secrets = map[string]string{}
 				}
-				rec.Secrets[name] = digest("backend."+b.name+"."+name, []byte(text))
+				out.Secrets[name] = digest("backend."+b.name+"."+name, []byte(text))
 			}
 			kept.Settings, _ = json.Marshal(all)
 		}
 	}
-	rec.Config, _ = json.Marshal(kept)
-	return rec
+	out.Config, _ = json.Marshal(kept)
+	return out
 }
 
 // recorded takes the configuration from the state; secret settings come from the variables that the schema names, which
@@ -205,7 +206,7 @@ func (b *backend) recorded(rec statefile.Backend, getenv func(string) string) er
 			return fmt.Errorf("the recorded configuration of backend %q cannot be read: %w", b.name, err)
 		}
 	}
-	b.regions = b.config.Regions
+	b.regions, b.digests = b.config.Regions, rec.Secrets
 	return nil
 }
 
@@ -261,10 +262,6 @@ func (b *backend) region() (string, bool) {
 		return regions[0], true
 	}
 	return "", false
-}
-
-func (b *backend) planned(rec statefile.Backend) plan.Backend {
-	return plan.Backend{Provider: b.provider, Version: rec.Version, Identity: rec.Identity, Config: rec.Config, Declared: b.declared}
 }
 
 func sentence(s string) string {

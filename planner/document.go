@@ -405,7 +405,7 @@ func (w *walk) inputs(p *plan.Plan) error {
 		if b.handle == nil {
 			continue
 		}
-		p.Backends[name] = b.planned(b.record(w.state.Digest))
+		p.Backends[name] = b.planned(w.state.Digest)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
@@ -104,7 +105,8 @@ func (e *engine) creation(ctx context.Context, w *worker, s *step) (*attempt, er
 	}
 	s.takenUp = true
 	for _, in := range e.takenUp(ref, statefile.Create, c) {
-		if in.Key == c.IdempotencyKey || a.op.Key == "" && in.Backend == a.backend && bytes.Equal(in.Want, want.json) {
+		// The same key stands for the same request only.
+		if a.op.Key == "" && in.Backend == a.backend && bytes.Equal(in.Want, want.json) && maps.Equal(in.Secrets, want.clean.Digests) {
 			a.op.Key = in.Key
 			continue
 		}

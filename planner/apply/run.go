@@ -147,14 +147,12 @@ func (e *engine) firstRecords() ([]statefile.Record, error) {
 	for _, name := range slices.Sorted(maps.Keys(e.plan.Backends)) {
 		b := e.plan.Backends[name]
 		old, known := e.state.Backend(name)
-		same := known && old.Provider == b.Provider && old.Version == b.Version && old.Identity == b.Identity && string(old.Config) == string(b.Config)
+		same := known && old.Provider == b.Provider && old.Version == b.Version && old.Identity == b.Identity && string(old.Config) == string(b.Config) &&
+			maps.Equal(old.Secrets, b.Secrets)
 		if same || !used[name] && !known {
 			continue
 		}
-		rec := statefile.Backend{Provider: b.Provider, Version: b.Version, Identity: b.Identity, Config: b.Config, Changed: e.changed()}
-		if known && old.Provider == b.Provider {
-			rec.Secrets = old.Secrets
-		}
+		rec := statefile.Backend{Provider: b.Provider, Version: b.Version, Identity: b.Identity, Config: b.Config, Secrets: b.Secrets, Changed: e.changed()}
 		out = append(out, statefile.NewBackend(now, name, &rec))
 	}
 	return out, nil
@@ -288,6 +286,13 @@ func (e *engine) open(ctx context.Context, w *worker, name string) (providers.Ba
 	}
 	if want := e.plan.Backends[name].Identity; want != "" && b.Identity() != "" && b.Identity() != want {
 		return nil, d, providers.Errorf(providers.Auth, "backend %q is another account now: the plan was made for %s, the credentials open %s; use the former's, or plan again", name, want, b.Identity())
+	}
+	if rec, known := e.state.Backend(name); known && rec.Version != d.Version { // the provider is another one than when the plan was made
+		rec.Version, rec.Changed = d.Version, e.changed()
+		put := []statefile.Record{statefile.NewBackend(e.clock.Now(), name, &rec)}
+		if err := e.append(ctx, &entry{records: func() ([]statefile.Record, error) { return put, nil }}); err != nil {
+			return nil, d, err
+		}
 	}
 	return b, d, nil
 }

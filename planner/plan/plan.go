@@ -276,7 +276,9 @@ type Backend struct {
 	Version  string          `json:"version"`
 	Identity string          `json:"identity"`
 	Config   json.RawMessage `json:"config,omitempty"` // without secrets
-	Declared string          `json:"declared,omitempty"`
+	// Secrets maps the path of each sensitive setting to its digest under the state's key.
+	Secrets  map[string]string `json:"secrets,omitempty"`
+	Declared string            `json:"declared,omitempty"`
 }
 
 // Revision is what a resource's record said when the plan was made. 0 means that it must not exist.
