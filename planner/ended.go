@@ -43,7 +43,6 @@ func (w *walk) jobEnded(it *item) bool {
 		w.ended[it.addr] = true
 		return true
 	}
-	it.planned = w.unknowns(it)
 	return true
 }
 
@@ -170,7 +169,6 @@ func (w *walk) endedAway(it *item) bool {
 		return true
 	}
 	it.action = plan.Create
-	it.planned = w.unknowns(it)
 	return true
 }
 

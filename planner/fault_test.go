@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -234,4 +235,24 @@ volume "near" {
 	require.True(t, res.Complete())
 	require.Contains(t, string(l.objects("volume")[0].Attributes), "in-us-east-1b")
 	l.still(hcl)
+}
+
+func TestAReplacementThatWasCutOffIsAdopted(t *testing.T) {
+	const four = `
+fleet "lab" {
+  nodes = 1
+  resources {
+    gpu = "A10G:4"
+  }
+}
+`
+	l := newLife(t)
+	l.apply(four)
+	shared := strings.Replace(four, "nodes = 1", "nodes = 1\n  blocks = 2", 1)
+	res := l.broken(shared, `[{"fault": "lost", "kind": "instance"}, {"fault": "transient", "op": "find"}]`)
+	require.False(t, res.Complete())
+	made := l.objects("instance")[0].ID
+	l.apply(shared)
+	require.Len(t, l.objects("instance"), 1)
+	require.Equal(t, made, l.objects("instance")[0].ID)
 }

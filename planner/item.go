@@ -34,6 +34,7 @@ type item struct {
 	reason  string
 	note    string // what is worth a word though nothing happens
 	planned cty.Value
+	kept    bool       // planned has what is kept of the old object
 	final   diff.Value // planned without secrets
 	after   diff.Result
 	fresh   bool // the old one has ended: shown as a create though it is deleted first

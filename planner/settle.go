@@ -29,10 +29,18 @@ func (w *walk) settle(ctx context.Context, items []*item) error {
 	if err := w.ask(ctx, items); err != nil {
 		return err
 	}
+	var again []*item
 	for _, it := range items {
 		w.decide(it)
+		if it.kept && it.comes() { // it came out only now that nothing of the old object is kept
+			it.planned, it.kept, it.supports = w.fresh(it), false, nil
+			again = append(again, it)
+		}
 	}
-	return nil
+	if w.placed == nil {
+		return nil // the second walk asks
+	}
+	return w.askAll(ctx, again)
 }
 
 // compare finds the differences of all items, side by side.
@@ -100,11 +108,21 @@ func (w *walk) backendOf(it *item) string {
 // ask asks the providers' Plan about everything that changes and whose backend is known. In the first walk that is only
 // what exists and differs, so that replacements are known before offers.
 func (w *walk) ask(ctx context.Context, items []*item) error {
-	type batch struct{ backend, kind string }
-	batches := map[batch][]*item{}
+	var asked []*item
 	for _, it := range items {
 		it.planned = w.tentative(it)
 		if w.asks(it) {
+			asked = append(asked, it)
+		}
+	}
+	return w.askAll(ctx, asked)
+}
+
+func (w *walk) askAll(ctx context.Context, items []*item) error {
+	type batch struct{ backend, kind string }
+	batches := map[batch][]*item{}
+	for _, it := range items {
+		if it.backend != "" {
 			batches[batch{it.backend, it.kind}] = append(batches[batch{it.backend, it.kind}], it)
 		}
 	}
@@ -240,8 +258,11 @@ func promise(o *schema.Object, planned, answer cty.Value) (cty.Value, string) {
 // tentative is the planned value before the provider is asked: what is wanted, what is kept, and unknown for what the
 // provider or placement says.
 func (w *walk) tentative(it *item) cty.Value {
-	keeps := it.exists() && !it.rec.Tainted && len(it.forced) == 0 && it.result.Action != diff.Replace
-	if keeps && len(it.result.Diffs) == 0 && len(it.clean.Sensitive) == 0 && len(it.clean.Unknown) == 0 && len(w.ignored(it)) == 0 {
+	it.kept = it.exists() && !it.rec.Tainted && len(it.forced) == 0 && it.result.Action != diff.Replace
+	if !it.kept {
+		return w.fresh(it)
+	}
+	if len(it.result.Diffs) == 0 && len(it.clean.Sensitive) == 0 && len(it.clean.Unknown) == 0 && len(w.ignored(it)) == 0 {
 		return it.result.After.V // nothing differs, nothing is secret: what follows would come to the same
 	}
 	out := make(map[string]cty.Value, len(it.object.Attrs))
@@ -249,16 +270,25 @@ func (w *walk) tentative(it *item) cty.Value {
 		v := it.want.GetAttr(a.Name)
 		switch {
 		case a.Configured() && it.secretIn(a.Name): // what is kept has no secrets
-		case keeps && a.Varies && len(it.result.ByRule[schema.Provider]) > 0:
+		case a.Varies && len(it.result.ByRule[schema.Provider]) > 0:
 			v = cty.UnknownVal(a.Type)
-		case keeps && (!a.Placed || !isGiven(v)):
+		case !a.Placed || !isGiven(v):
 			v = it.result.After.V.GetAttr(a.Name)
-		case !keeps && (!a.Configured() || a.Kept) && !isGiven(v):
-			v = cty.UnknownVal(a.Type)
 		}
 		out[a.Name] = v
 	}
 	return cty.ObjectVal(out)
+}
+
+// fresh is the planned value of a new object: what is wanted, and unknown for the rest.
+func (w *walk) fresh(it *item) cty.Value {
+	set := map[string]cty.Value{}
+	for _, a := range it.object.Attrs {
+		if (!a.Configured() || a.Kept) && !isGiven(it.want.GetAttr(a.Name)) {
+			set[a.Name] = cty.UnknownVal(a.Type)
+		}
+	}
+	return desired.WithAttrs(it.want, set)
 }
 
 // secretIn tells whether a secret is wanted at an attribute or below it.
@@ -290,9 +320,6 @@ func (w *walk) decide(it *item) {
 		it.after = it.result.Settle(it.forced)
 		w.actionOf(it)
 	}
-	if it.action.IsReplace() || it.action == plan.Create {
-		it.planned = w.unknowns(it)
-	}
 }
 
 func (w *walk) actionOf(it *item) {
@@ -321,20 +348,6 @@ func (w *walk) replace(it *item) plan.Action {
 		return plan.CreateThenDelete
 	}
 	return plan.DeleteThenCreate
-}
-
-// unknowns makes sure that nothing of the old object is promised for a new one.
-func (w *walk) unknowns(it *item) cty.Value {
-	if !it.exists() || len(it.forced) == 0 && it.result.Action == diff.Replace {
-		return it.planned
-	}
-	set := map[string]cty.Value{}
-	for _, a := range it.object.Attrs {
-		if (a.Computed || a.Status) && it.planned.GetAttr(a.Name).RawEquals(it.result.After.V.GetAttr(a.Name)) {
-			set[a.Name] = cty.UnknownVal(a.Type)
-		}
-	}
-	return desired.WithAttrs(it.planned, set)
 }
 
 // constraints finds what a machine that exists breaks of what is wanted of it now.
