@@ -142,9 +142,10 @@ func (w *walk) endedAway(it *item) bool {
 	}
 	how := w.how(status, finished)
 	want := it
-	if it.rec == nil { // what is kept is the specification of the first job
-		if first := w.items[it.addr.Block.Job(0)]; first != nil {
-			want = first
+	if it.rec == nil { // what is kept is the specification of one job of the run
+		of := it.addr.Block.Job(int(numberOf(prior.V, "node_rank") + numberOf(prior.V, "replica")))
+		if one := w.items[of]; one != nil {
+			want = one
 		}
 	}
 	changed := diff.Compare(it.object, prior, want.clean, diff.Options{Ignore: w.ignored(it)}).Settle(nil)

@@ -109,3 +109,12 @@ func TestAnEndedJobLeavesWithItsVolume(t *testing.T) {
 		})
 	}
 }
+
+func TestANodeThatIsDoneDoesNotRunAgainBecauseItsRecordIsGone(t *testing.T) {
+	l := newLife(t)
+	three := strings.Replace(own, "regions ", "nodes    = 3\n  regions ", 1)
+	l.apply(three)
+	require.NoError(t, l.world.Delete(l.objects("job")[2].ID))
+	l.apply(three)
+	require.Equal(t, "done", l.mustState().Run("task.solo").Jobs[0].Status)
+}
