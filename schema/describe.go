@@ -129,7 +129,7 @@ func (a *Attribute) typeWords() (words, grammar string) {
 		}
 		return around(a.Type, words), g
 	}
-	return plainWords(a.Type), ""
+	return TypeWords(a.Type), ""
 }
 
 // around puts the words for an element into those for the lists around it.
@@ -140,14 +140,15 @@ func around(t cty.Type, elem string) string {
 	return elem
 }
 
-func plainWords(t cty.Type) string {
+// TypeWords is a plain type in the words of the language: "string", "list of number", "any".
+func TypeWords(t cty.Type) string {
 	switch {
 	case t == cty.DynamicPseudoType:
 		return "any"
 	case t.IsListType():
-		return "list of " + plainWords(t.ElementType())
+		return "list of " + TypeWords(t.ElementType())
 	case t.IsMapType():
-		return "map of " + plainWords(t.ElementType())
+		return "map of " + TypeWords(t.ElementType())
 	case t.IsObjectType():
 		return "object"
 	}

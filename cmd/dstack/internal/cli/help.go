@@ -2,15 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/mitchellh/go-wordwrap"
 	"github.com/spf13/cobra"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/schema"
-	"github.com/dstackai/dstack-planner/schema/value"
 )
 
 // helpCommand prints the help of a command, or the properties of a block of the language.
@@ -64,127 +61,86 @@ func (a *app) width() int {
 // blockHelp is the page of one block.
 func blockHelp(b schema.BlockType, width int) string {
 	var out strings.Builder
-	head := b.Name
-	if b.Label {
-		head += ` "NAME"`
-	}
-	fmt.Fprintf(&out, "%s { ... }\n\n%s\n", head, wordwrap.WrapString(b.Doc, uint(width)))
-	grammars := map[string]bool{}
-	if b.Open {
+	s := b.Describe()
+	fmt.Fprintf(&out, "%s { ... }\n\n%s\n", s.Head, wordwrap.WrapString(s.Doc, uint(width)))
+	if s.Open {
 		out.WriteString("\nIts attributes are your own names.\n")
 	}
-	writeAttributes(&out, b.Object, "", width, grammars)
-	if b.Repeat {
+	writeSection(&out, s, "", width)
+	all := schema.Section{Sections: []schema.Section{s}}
+	if s.Repeat {
+		meta := schema.DescribeMeta()
 		out.WriteString("\nLike every block that makes resources it also takes:\n")
-		writeAttributes(&out, schema.Of[schema.Meta](), "", width, grammars)
+		writeSection(&out, meta, "", width)
+		all.Sections = append(all.Sections, meta)
 	}
-	first := true
-	for _, k := range value.All() {
-		if !grammars[grammarName(k)] {
-			continue
-		}
-		if first {
+	for i, g := range all.Grammars() {
+		if i == 0 {
 			out.WriteString("\nHow values are written\n")
-			first = false
 		}
-		fmt.Fprintf(&out, "\n  %s: %s\n", k.Grammar.Name, indented(k.Grammar.Summary, "    ", width, len(k.Grammar.Name)+4))
+		fmt.Fprintf(&out, "\n  %s: %s\n", g.Name, indented(g.Summary, "    ", width, len(g.Name)+4))
 		longest := 0
-		for _, f := range k.Grammar.Forms {
+		for _, f := range g.Forms {
 			longest = max(longest, len(f.Example))
 		}
-		for _, f := range k.Grammar.Forms {
+		for _, f := range g.Forms {
 			fmt.Fprintf(&out, "    %-*s  %s\n", longest, f.Example, f.Meaning)
 		}
 	}
 	return out.String()
 }
 
-func writeAttributes(out *strings.Builder, o *schema.Object, indent string, width int, grammars map[string]bool) {
-	for _, at := range o.Attrs {
-		if at.Label {
-			continue
+// writeSection writes the rows of a section, and below each what is nested in it.
+func writeSection(out *strings.Builder, s schema.Section, indent string, width int) {
+	nested := s.Sections
+	for _, r := range s.Rows {
+		var inner *schema.Section
+		if r.Nested {
+			inner, nested = &nested[0], nested[1:]
 		}
-		if at.Grammar != "" {
-			grammars[at.Grammar] = true
+		if r.Type == "label" {
+			continue // it stands in the head
 		}
-		head := at.Name + " = " + typeText(at)
-		if at.Block {
-			head = at.Name + " { ... }"
-			if label := labelOf(at.Elem); label != "" {
-				head = at.Name + " \"" + strings.ToUpper(label) + "\" { ... }"
-			}
+		head := r.Name + " = " + r.Type
+		if r.Block {
+			head = inner.Head + " { ... }"
 		}
-		var notes []string
-		if at.Required {
-			notes = append(notes, "required")
-		}
-		if at.Block && at.Many {
-			notes = append(notes, "can be repeated")
-		}
-		if at.Default != "" {
-			notes = append(notes, "default "+at.Default)
-		}
-		if at.Rule != "" {
-			notes = append(notes, at.Rule)
-		}
-		if at.Sensitive {
-			notes = append(notes, "sensitive")
-		}
-		if at.PerJob {
-			notes = append(notes, "may use node.rank and replica.index")
-		}
-		doc := at.Doc
-		if len(notes) > 0 {
-			doc += " (" + strings.Join(notes, "; ") + ")"
-		}
-		fmt.Fprintf(out, "\n%s  %s\n%s      %s\n", indent, head, indent, indented(doc, indent+"      ", width, 6+len(indent)))
-		if at.Elem != nil {
-			writeAttributes(out, at.Elem, indent+"    ", width, grammars)
+		fmt.Fprintf(out, "\n%s  %s\n%s      %s\n", indent, head, indent, indented(r.Doc+remarks(r), indent+"      ", width, 6+len(indent)))
+		if inner != nil {
+			writeSection(out, *inner, indent+"    ", width)
 		}
 	}
 }
 
-func labelOf(o *schema.Object) string {
-	if o == nil {
+// remarks is what more there is to say about a row, in parentheses.
+func remarks(r schema.Row) string {
+	var notes []string
+	if r.Required {
+		notes = append(notes, "required")
+	}
+	if r.Many {
+		notes = append(notes, "can be repeated")
+	}
+	if r.Default != "" {
+		notes = append(notes, "default "+r.Default)
+	}
+	if r.Rule != "" {
+		notes = append(notes, r.Rule)
+	}
+	if r.Sensitive {
+		notes = append(notes, "sensitive")
+	}
+	if r.PerJob {
+		notes = append(notes, "may use node.rank and replica.index")
+	}
+	if len(notes) == 0 {
 		return ""
 	}
-	if i := slices.IndexFunc(o.Attrs, func(a *schema.Attribute) bool { return a.Label }); i >= 0 {
-		return o.Attrs[i].Name
-	}
-	return ""
+	return " (" + strings.Join(notes, "; ") + ")"
 }
 
 // indented wraps text whose first line begins at column used.
 func indented(text, indent string, width, used int) string {
 	room := max(width-used, 30)
 	return strings.ReplaceAll(wordwrap.WrapString(text, uint(room)), "\n", "\n"+indent)
-}
-
-// typeText is the type of an attribute in the language's own words.
-func typeText(at *schema.Attribute) string {
-	switch {
-	case at.Ref:
-		return "reference"
-	case at.Env:
-		return "map or list of NAME=VALUE"
-	case at.Grammar != "" && at.Type.IsListType():
-		return "list of " + at.Grammar
-	case at.Grammar != "":
-		return at.Grammar
-	}
-	return ctyText(at.Type)
-}
-
-func ctyText(t cty.Type) string {
-	switch {
-	case t == cty.DynamicPseudoType:
-		return "any"
-	case t.IsListType():
-		return "list of " + ctyText(t.ElementType())
-	case t.IsMapType():
-		return "map of " + ctyText(t.ElementType())
-	case t.IsObjectType():
-		return "object"
-	}
-	return t.FriendlyName()
 }

@@ -113,3 +113,18 @@ func object(o *schema.Object, kind bool) objectSchema {
 	}
 	return out
 }
+
+// typeText is the type of an attribute in the language's own words.
+func typeText(at *schema.Attribute) string {
+	switch {
+	case at.Ref:
+		return "reference"
+	case at.Env:
+		return "map or list of NAME=VALUE"
+	case at.Grammar != "" && at.Type.IsListType():
+		return "list of " + at.Grammar
+	case at.Grammar != "":
+		return at.Grammar
+	}
+	return schema.TypeWords(at.Type)
+}
