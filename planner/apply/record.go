@@ -178,12 +178,19 @@ func textOf(v cty.Value, name string) string {
 	return a.AsString()
 }
 
-// needsOf are the addresses that a change stands on, without the support objects of candidates that were not taken.
+// needsOf are the addresses that a change stands on. A member of a group leaves out the support objects of the candidates
+// that its group did not take.
 func (e *engine) needsOf(c *plan.Change) []string {
-	if len(e.groups.all) == 0 {
+	g := e.groups.byMember[c.Address]
+	if g == nil {
 		return c.Needs
 	}
-	return slices.DeleteFunc(slices.Clone(c.Needs), e.groups.unneeded)
+	taken := e.groups.candidateFor(c.Address)
+	return slices.DeleteFunc(slices.Clone(c.Needs), func(address string) bool {
+		return !slices.Contains(taken.Supports, address) && slices.ContainsFunc(g.plan.Candidates, func(other plan.Candidate) bool {
+			return slices.Contains(other.Supports, address)
+		})
+	})
 }
 
 // needs are the recorded objects that addresses name, in that order. A block among them is about the order of steps alone.
