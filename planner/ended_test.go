@@ -118,3 +118,25 @@ func TestANodeThatIsDoneDoesNotRunAgainBecauseItsRecordIsGone(t *testing.T) {
 	l.apply(three)
 	require.Equal(t, "done", l.mustState().Run("task.solo").Jobs[0].Status)
 }
+
+func TestAnInstanceWhoseIdleTimeIsOverServesAJobThatComes(t *testing.T) {
+	for name, tc := range map[string]struct {
+		to   string
+		want string
+	}{
+		"it is good for the job": {strings.Replace(own, "exit 0", "sleep 1000", 1), "create task.solo.job[0] on task.solo.instance[0]"},
+		"it is not":              {strings.NewReplacer("exit 0", "sleep 1000", "us-east-1", "us-west-2").Replace(own), "create task.solo.job[0] on task.solo.instance[0]"},
+		"its block is another":   {strings.Replace(own, "solo", "other", 1), "create task.other.job[0] on task.other.instance[0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t)
+			l.apply(own)
+			before := l.objects("instance")[0].ID
+			l.now = l.now.Add(time.Hour)
+			p := l.apply(tc.to)
+			require.Contains(t, actions(p), tc.want)
+			require.Equal(t, name == "it is good for the job", l.objects("instance")[0].ID == before)
+			require.Len(t, l.objects("instance"), 1)
+		})
+	}
+}

@@ -166,7 +166,7 @@ func (w *walk) place(ctx context.Context) (*placement, error) {
 		return nil, err
 	}
 	if len(problem.Groups) == 0 && len(problem.Jobs) == 0 {
-		if !slices.ContainsFunc(w.order, func(it *item) bool { return it.action != plan.NoOp }) {
+		if !w.expired && !slices.ContainsFunc(w.order, func(it *item) bool { return it.action != plan.NoOp }) {
 			return nil, nil
 		}
 		return newPlacement(place.Solution{}), nil
@@ -287,6 +287,11 @@ func (w *walk) problem() (*place.Problem, error) {
 
 // machines adds every instance that stays, with the jobs that are on it.
 func (w *walk) machines(p *place.Problem, holds map[addr.Resource][]place.Hold) error {
+	for _, r := range w.records {
+		if r.Kind == addr.KindInstance && w.items[r.addr] == nil {
+			p.Reserved = append(p.Reserved, r.addr)
+		}
+	}
 	for _, it := range w.order {
 		if it.kind != addr.KindInstance {
 			continue

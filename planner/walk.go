@@ -53,6 +53,7 @@ type walk struct {
 	all          []*config.Decoded                   // everything that was decoded in this walk
 	known        map[addr.Block]bool                 // blocks of which anything is recorded
 	stopped      map[addr.Resource]map[string]string // jobs that the first walk found unable to stay, with why
+	expired      bool                                // the first walk found instances whose idle time is over
 	oldFirst     map[addr.Resource]bool              // what cannot be made before the old one is destroyed
 	discarded    map[addr.Resource]string            // instances that runs brought and that are of no use any more, with why
 	alternatives map[altKey]*alternative
@@ -341,7 +342,7 @@ func (w *walk) have(a addr.Instance, f *desired.Fleet) []desired.Have {
 			continue
 		}
 		h := desired.Have{Key: at.Key(), Busy: busy[r.Address].running}
-		h.Idle = limited && !h.Busy && w.now.Sub(latest(r.CreatedAt, busy[r.Address].until)) > idle
+		h.Idle = limited && !h.Busy && w.idled(r, busy[r.Address], idle)
 		out = append(out, h)
 	}
 	slices.SortFunc(out, func(a, b desired.Have) int { return a.Key.Compare(b.Key) })
@@ -380,6 +381,18 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// idled tells whether the idle time of an instance is over. Placement may still give it a job: it goes in the second walk.
+func (w *walk) idled(r *record, u use, idle time.Duration) bool {
+	if w.now.Sub(latest(r.CreatedAt, u.until)) <= idle {
+		return false
+	}
+	if w.placed == nil {
+		w.expired = true
+		return false
+	}
+	return !w.placed.uses(r.addr)
 }
 
 // located makes the item of a volume or gateway, with its backend and region.
@@ -491,7 +504,7 @@ func (w *walk) ownInstances(ri *runItem) []desired.Resource {
 			continue
 		}
 		u := busy[r.Address]
-		if !u.running && limited && w.now.Sub(latest(r.CreatedAt, u.until)) > idle && !w.placed.uses(at) {
+		if !u.running && limited && w.idled(r, u, idle) {
 			continue
 		}
 		out = append(out, ri.Instance(at.Key()))
