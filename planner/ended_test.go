@@ -140,3 +140,23 @@ func TestAnInstanceWhoseIdleTimeIsOverServesAJobThatComes(t *testing.T) {
 		})
 	}
 }
+
+func TestTheIdleTimeOfAnInstanceBeginsWhenItsLastJobHasLeft(t *testing.T) {
+	const pool = `
+fleet "pool" {
+  nodes   = 1
+  regions = ["us-east-1"]
+  resources {
+    gpu = "A10G:1"
+  }
+}
+`
+	l := newLife(t)
+	l.apply(strings.Replace(own, "exit 0", "sleep 1000", 1))
+	l.now = l.now.Add(time.Hour)
+	moved := strings.NewReplacer("regions  = ", "fleet    = fleet.pool\n  regions  = ", "exit 0", "sleep 2000").Replace(own) + pool
+	l.apply(moved)
+	require.Len(t, l.objects("instance"), 2, "it has just become idle")
+	l.now = l.now.Add(time.Hour)
+	require.Contains(t, actions(l.plan(moved)), "delete task.solo.instance[0]")
+}

@@ -373,6 +373,13 @@ func (w *walk) busy() map[string]use {
 		}
 		out[on] = u
 	}
+	for _, run := range w.state.Runs() { // and of those that have left
+		for _, j := range run.Jobs {
+			u := out[j.Instance]
+			u.until = latest(u.until, j.FinishedAt)
+			out[j.Instance] = u
+		}
+	}
 	return out
 }
 
