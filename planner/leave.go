@@ -29,6 +29,8 @@ func (w *walk) leave() {
 				w.destroy(it, "destroy was asked for")
 			} else if w.ended[a] {
 				w.endedLeaves(it)
+			} else if it.frozen {
+				w.frozenLeaves(it)
 			}
 			continue
 		}
@@ -66,6 +68,23 @@ func (w *walk) endedLeaves(it *item) {
 	it.action, it.reason = plan.Delete, "it has "+it.note+", and what it ran on goes"
 	it.want = cty.NilVal
 	it.needs = it.rec.Needs
+}
+
+// frozenLeaves ends what is recorded of a deferred block where what it stands on goes. The block is planned by the next run.
+func (w *walk) frozenLeaves(it *item) {
+	switch {
+	case !it.exists():
+	case it.kind == addr.KindJob && w.leaves(it, w.instanceOf(it)):
+		w.destroy(it, "its block is deferred, and what it runs on goes")
+	case it.kind == addr.KindSupport:
+		for _, name := range []string{"owner", "target"} {
+			a, err := addr.ParseResource(desired.Text(it.rec.value, name))
+			if on := w.items[a]; err == nil && (on == nil || on.goes()) {
+				w.destroy(it, "its block is deferred, and "+a.String()+" goes")
+				return
+			}
+		}
+	}
 }
 
 // whyDestroy says why nobody wants an address any more.

@@ -271,6 +271,13 @@ func (w *walk) problem() (*place.Problem, error) {
 			p.Jobs = append(p.Jobs, jobs...)
 		}
 	}
+	for _, it := range w.order {
+		if it.frozen && it.kind == addr.KindJob && it.exists() && !isEnded(desired.Text(it.rec.live(), "status")) {
+			if on := w.instanceOf(it); on != nil && on.stays() {
+				holds[on.addr] = append(holds[on.addr], holdOf(it, true))
+			}
+		}
+	}
 	slices.SortFunc(p.Jobs, func(a, b place.Job) int { return a.Addr.Compare(b.Addr) })
 	if err := w.machines(p, holds); err != nil {
 		return nil, err
@@ -368,10 +375,8 @@ func (w *walk) jobsToPlace(r *runItem, holds map[addr.Resource][]place.Hold) ([]
 			if on := w.instanceOf(it); on != nil && on.stays() {
 				current = on.addr
 			}
-			live := it.rec.live()
-			hold := place.Hold{Job: it.addr, Blocks: max(1, int(numberOf(live, "blocks"))), GPUs: int(numberOf(live, "gpus")), Keep: !it.comes(), Ports: portsOf(live)}
 			if current != (addr.Resource{}) {
-				holds[current] = append(holds[current], hold)
+				holds[current] = append(holds[current], holdOf(it, !it.comes()))
 			}
 			if !it.comes() {
 				continue
@@ -384,6 +389,12 @@ func (w *walk) jobsToPlace(r *runItem, holds map[addr.Resource][]place.Hold) ([]
 		out = append(out, job)
 	}
 	return out, nil
+}
+
+// holdOf is the share of its instance that a job has.
+func holdOf(it *item, keep bool) place.Hold {
+	live := it.rec.live()
+	return place.Hold{Job: it.addr, Blocks: max(1, int(numberOf(live, "blocks"))), GPUs: int(numberOf(live, "gpus")), Keep: keep, Ports: portsOf(live)}
 }
 
 func (w *walk) placeJob(r *runItem, it *item, current addr.Resource) (place.Job, error) {

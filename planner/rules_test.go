@@ -347,3 +347,36 @@ func TestWhatSomebodyIsChangingIsLeftAlone(t *testing.T) {
 	require.Empty(t, actions(p))
 	require.Contains(t, p.Notes[0].Text, "being changed by ana@laptop")
 }
+
+func TestWhatIsRecordedOfADeferredBlockStays(t *testing.T) {
+	const late = `
+fleet "late" {
+  nodes   = 1
+  count   = %s
+  regions = ["us-west-2"]
+}
+task "solo" {
+  commands   = ["sleep 1000"]
+  depends_on = [fleet.late]
+  volumes    = [{ volume = "here", path = "/data" }]
+}
+volume "here" {
+  region = "us-east-1"
+  size   = "1GB"
+}
+fleet "pool" {
+  nodes   = "1..2"
+  regions = ["us-east-1"]
+}
+`
+	l := newLife(t)
+	l.apply(strings.Replace(late, "%s", "1", 1))
+	before := l.objects()
+	other := strings.Replace(own, "solo", "other", 1)
+	other = strings.Replace(other, "gpu = \"A10G:1\"", "cpu = \"1..\"", 1)
+	p := l.plan(strings.Replace(late, "%s", `volume.data.location == "" ? 0 : 1`, 1) + oneVolume + other)
+	require.False(t, p.Complete)
+	require.Equal(t, []string{"create task.other.instance[0]", "create task.other.job[0] on task.other.instance[0]", "create volume.data"}, actions(p), "the job of a deferred run keeps its machine")
+	l.apply(strings.Replace(late, "%s", "1", 1))
+	require.Equal(t, len(before), len(l.objects()))
+}

@@ -29,7 +29,7 @@ const (
 func (w *walk) supports(ctx context.Context) error {
 	before := len(w.order)
 	for _, it := range slices.Clone(w.order) {
-		if it.kind == addr.KindJob {
+		if it.kind == addr.KindJob && !it.frozen {
 			w.jobSupports(it)
 		}
 	}
@@ -73,7 +73,7 @@ func (w *walk) wantSupport(a addr.Resource, v cty.Value, backend string) *item {
 
 // keepSupports keeps what an item that stays as it is stands on.
 func (w *walk) keepSupports(it *item) {
-	if !it.stays() || len(it.supports) > 0 || w.ended[it.addr] && w.leaves(it, w.instanceOf(it)) {
+	if !it.stays() || len(it.supports) > 0 || it.kind == addr.KindJob && (w.ended[it.addr] || it.frozen) && w.leaves(it, w.instanceOf(it)) {
 		return
 	}
 	for _, need := range it.rec.Needs {
@@ -144,7 +144,7 @@ func apart(vol, on *item) string {
 	return ""
 }
 
-// leaves tells whether an ended job leaves the record, because what it stands on goes.
+// leaves tells whether a job that has ended, or of which nothing is known, leaves because what it stands on goes.
 func (w *walk) leaves(job, on *item) bool {
 	if on == nil || !on.stays() || job.rec == nil || job.rec.presence == providers.Gone {
 		return true

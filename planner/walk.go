@@ -119,8 +119,27 @@ func (w *walk) run(ctx context.Context) error {
 			w.publish(b)
 		}
 	}
+	w.freeze()
 	w.diags = append(w.diags, config.CheckNames(w.all)...)
 	return nil
+}
+
+// freeze keeps what is recorded of deferred blocks as it is.
+func (w *walk) freeze() {
+	if len(w.dropped) == 0 {
+		return
+	}
+	for ref, rec := range w.records {
+		a := rec.addr
+		if ref.Deposed != "" || !w.dropped[a.Block.Block] || w.items[a] != nil {
+			continue
+		}
+		it := &item{addr: a, name: rec.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, frozen: true,
+			action: plan.NoOp, want: rec.live(), planned: rec.live(), needs: slices.Clone(rec.Needs), forced: map[string]string{}}
+		w.items[a] = it
+		w.order = append(w.order, it)
+	}
+	sortItems(w.order)
 }
 
 // block evaluates one block and adds the resources that it stands for.
