@@ -209,6 +209,10 @@ func (w *walk) take(it *item, answer providers.Planned, provider string) diag.Li
 		}
 		return at(diag.Errorf(summary, "%s", sentence(answer.Err.Error())), it)
 	}
+	var said diag.List
+	for _, warning := range answer.Warnings {
+		said = append(said, at(diag.Warnf("Change has a limit", "%s", warning), it)...)
+	}
 	for _, r := range answer.Replace {
 		it.forced[r.Path] = r.Why
 	}
@@ -229,7 +233,7 @@ func (w *walk) take(it *item, answer providers.Planned, provider string) diag.Li
 		}
 		it.supports = append(it.supports, plannedSupport{addr: owner.Support(s.Name), value: s.Value})
 	}
-	return nil
+	return said
 }
 
 // promise fills in what the provider knows where the plan does not. It names the first attribute that contradicts.
@@ -305,6 +309,14 @@ func isGiven(v cty.Value) bool {
 func (w *walk) decide(it *item) {
 	w.constraints(it)
 	it.attempt = w.nextAttempt(it)
+	w.settleAction(it)
+	if w.placed == nil && it.action == plan.NoOp && w.restarts[it.addr] {
+		delete(w.ended, it.addr)
+		it.action, it.fresh = plan.Create, it.exists() // the second walk says why
+	}
+}
+
+func (w *walk) settleAction(it *item) {
 	switch {
 	case it.kind == addr.KindJob && !it.exists() && w.endedAway(it):
 		return

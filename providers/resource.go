@@ -54,6 +54,7 @@ type Planned struct {
 	Replace  []ReplaceReason  // why an update will not do
 	Supports []PlannedSupport // what else is needed
 	Err      *Error           // why the change cannot be made at all
+	Warnings []string         // sentences for people, shown with the plan
 }
 
 // ReplaceReason says which attribute forces a replacement.

@@ -25,6 +25,10 @@ func (r jobs) plan(c providers.Change, want schema.Job, p *providers.Planned) {
 	if p.Err == nil {
 		p.Promise(map[string]cty.Value{"host": cty.StringVal(loopback)})
 	}
+	if len(want.Mounts) > 0 && r.mounts() == api.MountsLinks {
+		p.Warnings = append(p.Warnings, "This machine gives jobs no mount namespaces, so mounts of "+c.Address+
+			" are links below $DSTACK_MOUNT_ROOT and not at their paths: write \"$DSTACK_MOUNT_ROOT"+want.Mounts[0].Path+"\" in its commands.")
+	}
 }
 
 // Create submits the job to its instance's agent and returns when it runs or has ended; a service when its port answers.

@@ -80,6 +80,7 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
 	b.gateways = shelf[schema.Gateway]{root: s.root, kind: addr.KindGateway}
 	b.machine = sync.OnceValues(b.readMachine)
+	b.mounts = sync.OnceValue(b.tryMounts)
 	if err := errors.Join(b.instances.sweep(), b.volumes.sweep(), b.gateways.sweep()); err != nil {
 		return nil, providers.Errorf(providers.Internal, "what an earlier delete left cannot be removed: %w", err)
 	}
@@ -99,6 +100,7 @@ type backend struct {
 	volumes   shelf[schema.Volume]
 	gateways  shelf[schema.Gateway]
 	machine   func() (api.Facts, error)
+	mounts    func() string // how jobs see their mounts, tried once
 }
 
 func (b *backend) Identity() string { return b.identity }

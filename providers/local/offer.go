@@ -32,6 +32,15 @@ func (b *backend) readMachine() (api.Facts, error) {
 	return agent.ReadFacts(context.Background(), b.root, "")
 }
 
+// tryMounts asks the agent's program how jobs would see their mounts here; a program that cannot be asked is a matter of Create.
+func (b *backend) tryMounts() string {
+	f, err := agent.ReadFacts(context.Background(), b.root, b.agent)
+	if err != nil {
+		return api.MountsNamespace
+	}
+	return f.Mounts
+}
+
 func gpus(m api.Facts) []schema.GPU {
 	out := make([]schema.GPU, len(m.GPUs))
 	for i, g := range m.GPUs {

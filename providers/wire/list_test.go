@@ -108,7 +108,7 @@ func TestLargeValuesAndLongListsCross(t *testing.T) {
 func TestPlanAnswersCross(t *testing.T) {
 	f := &fake{volumes: fakeVolumes{plan: func(changes []providers.Change) ([]providers.Planned, error) {
 		return []providers.Planned{
-			{Value: changes[0].Prior.Value, Replace: []providers.ReplaceReason{{Path: "size", Why: "a volume cannot shrink"}}},
+			{Value: changes[0].Prior.Value, Replace: []providers.ReplaceReason{{Path: "size", Why: "a volume cannot shrink"}}, Warnings: []string{"take care"}},
 			{Value: changes[1].Want, Supports: []providers.PlannedSupport{{Owner: "backend", Name: "security-group/here", Value: schema.Support{Type: changes[1].Offer.InstanceType, Config: map[string]string{"a": ""}}}}},
 			{Err: &providers.Error{Kind: providers.NoQuota, Message: "no more", Code: "Q"}},
 		}, nil
@@ -124,6 +124,7 @@ func TestPlanAnswersCross(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, planned[0].Value.RawEquals(prior.Value))
 	require.Equal(t, []providers.ReplaceReason{{Path: "size", Why: "a volume cannot shrink"}}, planned[0].Replace)
+	require.Equal(t, []string{"take care"}, planned[0].Warnings)
 	require.True(t, planned[1].Value.RawEquals(want))
 	require.Empty(t, cmp.Diff([]providers.PlannedSupport{{Owner: "backend", Name: "security-group/here", Value: schema.Support{Type: "m5.large", Config: map[string]string{"a": ""}}}}, planned[1].Supports))
 	require.Equal(t, providers.Error{Kind: providers.NoQuota, Message: "no more", Code: "Q"}, *planned[2].Err)

@@ -146,6 +146,7 @@ func encodePlanned(o shape, want *pb.Value, in providers.Planned) (*pb.PlannedIt
 	if out.Same = sameValue(v, want); !out.Same {
 		out.Value = v
 	}
+	out.Warnings = in.Warnings
 	for _, r := range in.Replace {
 		out.Replace = append(out.Replace, &pb.ReplaceReason{Path: r.Path, Why: r.Why})
 	}
@@ -160,7 +161,7 @@ func encodePlanned(o shape, want *pb.Value, in providers.Planned) (*pb.PlannedIt
 }
 
 func decodePlanned(o shape, want cty.Value, in *pb.PlannedItem) (providers.Planned, error) {
-	out := providers.Planned{Value: want}
+	out := providers.Planned{Value: want, Warnings: in.GetWarnings()}
 	if in.GetError() != nil {
 		// A change that cannot be made has a kind in any case.
 		e, ok := decodeError(in.GetError()).(*providers.Error)

@@ -1012,6 +1012,7 @@ type PlannedItem struct {
 	Replace       []*ReplaceReason       `protobuf:"bytes,3,rep,name=replace,proto3" json:"replace,omitempty"`
 	Supports      []*PlannedSupport      `protobuf:"bytes,4,rep,name=supports,proto3" json:"supports,omitempty"`
 	Error         *Error                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	Warnings      []string               `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1077,6 +1078,13 @@ func (x *PlannedItem) GetSupports() []*PlannedSupport {
 func (x *PlannedItem) GetError() *Error {
 	if x != nil {
 		return x.Error
+	}
+	return nil
+}
+
+func (x *PlannedItem) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -2690,13 +2698,14 @@ const file_provider_proto_rawDesc = "" +
 	"\x04want\x18\x03 \x01(\v2\x19.dstack.provider.v1.ValueR\x04want\x12\x14\n" +
 	"\x05offer\x18\x04 \x01(\fR\x05offer\"E\n" +
 	"\fPlanResponse\x125\n" +
-	"\x05items\x18\x01 \x03(\v2\x1f.dstack.provider.v1.PlannedItemR\x05items\"\x80\x02\n" +
+	"\x05items\x18\x01 \x03(\v2\x1f.dstack.provider.v1.PlannedItemR\x05items\"\x9c\x02\n" +
 	"\vPlannedItem\x12\x12\n" +
 	"\x04same\x18\x01 \x01(\bR\x04same\x12/\n" +
 	"\x05value\x18\x02 \x01(\v2\x19.dstack.provider.v1.ValueR\x05value\x12;\n" +
 	"\areplace\x18\x03 \x03(\v2!.dstack.provider.v1.ReplaceReasonR\areplace\x12>\n" +
 	"\bsupports\x18\x04 \x03(\v2\".dstack.provider.v1.PlannedSupportR\bsupports\x12/\n" +
-	"\x05error\x18\x05 \x01(\v2\x19.dstack.provider.v1.ErrorR\x05error\"5\n" +
+	"\x05error\x18\x05 \x01(\v2\x19.dstack.provider.v1.ErrorR\x05error\x12\x1a\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"5\n" +
 	"\rReplaceReason\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\"k\n" +
