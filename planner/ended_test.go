@@ -160,3 +160,19 @@ fleet "pool" {
 	l.now = l.now.Add(time.Hour)
 	require.Contains(t, actions(l.plan(moved)), "delete task.solo.instance[0]")
 }
+
+func TestAJobThatStartsBecauseAnotherOneLeavesGetsAPlace(t *testing.T) {
+	const both = own + `
+task "watch" {
+  idle_duration = "1h"
+  commands      = ["exit 0"]
+  env           = { PEER = try(task.solo.instance[0].internal_ip, "none") }
+}
+`
+	l := newLife(t)
+	l.apply(both)
+	l.now = l.now.Add(10 * time.Minute)
+	p := l.apply(both)
+	require.Contains(t, actions(p), "delete task.solo.instance[0]")
+	require.Contains(t, actions(p), "create task.watch.job[0] on task.watch.instance[0]")
+}

@@ -67,7 +67,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	}
 	w := &walk{p: p, opts: opts, now: p.Now(), state: opts.State, levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
-		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}}
+		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, restarts: map[addr.Resource]bool{}}
 	blocks, ds := w.backendBlocks()
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
@@ -191,8 +191,25 @@ func (w *walk) find(ctx context.Context) error {
 // writerLives tells whether somebody is applying now: what they are making is theirs.
 func (w *walk) writerLives() bool { return w.opts.Writer != nil }
 
-// plan walks twice and writes everything down.
+// plan walks twice and writes everything down. Where the second walk finds out what the first one should have known, it
+// begins anew with that.
 func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
+	before := w.diags
+	for {
+		w.diags = before
+		w.placed, w.stopped, w.discarded, w.expired = nil, nil, nil, false
+		out, err := w.twice(ctx)
+		late, ok := errors.AsType[*lateError](err)
+		if !ok {
+			return out, err
+		}
+		for _, it := range late.jobs {
+			w.restarts[it.addr] = true
+		}
+	}
+}
+
+func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	if err := w.run(ctx); err != nil || w.diags.HasErrors() {
 		return nil, errors.Join(err, w.diags.Err())
 	}
@@ -220,6 +237,25 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 	}
 }
 
+// lateError lists jobs that start although no place was looked for: what they refer to changed with the placement of others.
+type lateError struct{ jobs []*item }
+
+func (e *lateError) Error() string { return "no place was found for " + names(e.jobs) }
+
+// late finds jobs that start and have no place.
+func (w *walk) late() error {
+	e := &lateError{}
+	for _, it := range w.order {
+		if it.kind == addr.KindJob && it.comes() && it.placement == nil && !w.restarts[it.addr] {
+			e.jobs = append(e.jobs, it)
+		}
+	}
+	if len(e.jobs) == 0 {
+		return nil
+	}
+	return e
+}
+
 // finish walks again, now that everything has its place, and writes down what follows. A circleError says what cannot be
 // done in the order in which it was planned.
 func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
@@ -228,6 +264,9 @@ func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
 			return nil, errors.Join(err, w.diags.Err())
 		}
 		w.diags = append(w.diags, told...)
+		if err := w.late(); err != nil {
+			return nil, err
+		}
 		if err := w.alternate(ctx); err != nil {
 			return nil, err
 		}

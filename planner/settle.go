@@ -311,8 +311,13 @@ func (w *walk) decide(it *item) {
 	it.attempt = w.nextAttempt(it)
 	w.settleAction(it)
 	if w.placed == nil && it.action == plan.NoOp && w.restarts[it.addr] {
-		delete(w.ended, it.addr)
-		it.action, it.fresh = plan.Create, it.exists() // the second walk says why
+		switch { // the second walk says why
+		case w.ended[it.addr]:
+			delete(w.ended, it.addr)
+			it.action, it.fresh = plan.Create, it.exists()
+		default:
+			it.action = w.replace(it)
+		}
 	}
 }
 
