@@ -210,7 +210,11 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 }
 
 func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
-	if err := w.run(ctx); err != nil || w.diags.HasErrors() {
+	err := w.run(ctx)
+	if w.opts.Destroy {
+		w.diags = w.diags.Warnings() // what cannot be evaluated, because half of it is gone, can be destroyed
+	}
+	if err != nil || w.diags.HasErrors() {
 		return nil, errors.Join(err, w.diags.Err())
 	}
 	if !w.opts.Destroy {

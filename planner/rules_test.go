@@ -380,3 +380,30 @@ fleet "pool" {
 	l.apply(strings.Replace(late, "%s", "1", 1))
 	require.Equal(t, len(before), len(l.objects()))
 }
+
+func TestWhatCannotBeEvaluatedAnyMoreIsDestroyed(t *testing.T) {
+	const refers = `
+fleet "pool" {
+  nodes   = %s
+  regions = ["us-east-1"]
+}
+volume "data" {
+  region = fleet.pool.instance[0].region
+  size   = "1GB"
+  lifecycle {
+    prevent_destroy = %s
+  }
+}
+`
+	l := newLife(t)
+	l.apply(strings.NewReplacer("nodes   = %s", "nodes = 1", "%s", "false").Replace(refers))
+	none := strings.NewReplacer("nodes   = %s", "nodes = 0", "%s", "false").Replace(refers)
+	require.Contains(t, l.refused(none, planner.PlanOptions{}), "Invalid index")
+	res, err := l.carry(none, l.planWith(none, planner.PlanOptions{Destroy: true}))
+	require.NoError(t, err)
+	require.True(t, res.Complete())
+	require.Empty(t, l.objects())
+
+	l.apply(strings.NewReplacer("nodes   = %s", "nodes = 1", "%s", "true").Replace(refers))
+	require.Contains(t, l.refused(none, planner.PlanOptions{Destroy: true}), "prevent_destroy", "the record keeps it")
+}
