@@ -176,3 +176,28 @@ task "watch" {
 	require.Contains(t, actions(p), "delete task.solo.instance[0]")
 	require.Contains(t, actions(p), "create task.watch.job[0] on task.watch.instance[0]")
 }
+
+func TestAJobIsReplacedWithItsInstanceThoughNothingElseOfItChanges(t *testing.T) {
+	const refers = `
+service "moves" {
+  port     = 8000
+  auth     = false
+  gateway  = false
+  commands = ["exit 0"]
+}
+task "solo" {
+  regions  = ["us-east-1"]
+  commands = ["sleep 1000"]
+  env      = { WHO = try(service.moves.job[0].instance, "none") }
+}
+`
+	l := newLife(t)
+	_, err := l.carry(refers, l.plan(refers))
+	require.NoError(t, err)
+	changed := strings.Replace(refers, "us-east-1", "us-west-2", 1)
+	p := l.plan(changed)
+	require.Contains(t, actions(p), "delete,create task.solo.job[0] on task.solo.instance[0]")
+	res, err := l.carry(changed, p)
+	require.NoError(t, err)
+	require.True(t, res.Complete(), "%+v", res.Steps)
+}

@@ -198,11 +198,11 @@ func (w *walk) unsettle() {
 				if j.comes() {
 					moved = "another node of the run starts again"
 				}
-				if w.ended[j.addr] || !j.exists() || j.comes() {
+				if w.ended[j.addr] || !j.exists() || j.fresh {
 					continue
 				}
 				if path, why := w.lost(j); path != "" {
-					j.forced[path] = why
+					j.forced[path] = why // also of one that comes: it may be that the second walk finds no other reason
 					moved = why
 				}
 			}

@@ -276,7 +276,7 @@ func (w *walk) tentative(it *item) cty.Value {
 		case a.Configured() && it.secretIn(a.Name): // what is kept has no secrets
 		case a.Varies && len(it.result.ByRule[schema.Provider]) > 0:
 			v = cty.UnknownVal(a.Type)
-		case !a.Placed || !isGiven(v):
+		case it.kind == addr.KindJob || !a.Placed || !isGiven(v):
 			v = it.result.After.V.GetAttr(a.Name)
 		}
 		out[a.Name] = v
@@ -310,6 +310,9 @@ func (w *walk) decide(it *item) {
 	w.constraints(it)
 	it.attempt = w.nextAttempt(it)
 	w.settleAction(it)
+	if it.placement != nil && it.exists() && !it.comes() {
+		w.unmoved(it)
+	}
 	if w.placed == nil && it.action == plan.NoOp && w.restarts[it.addr] {
 		switch { // the second walk says why
 		case w.ended[it.addr]:
@@ -319,6 +322,17 @@ func (w *walk) decide(it *item) {
 			it.action = w.replace(it)
 		}
 	}
+}
+
+// unmoved handles a job for which a place was found and that turned out not to change. It stays, unless the place is another.
+func (w *walk) unmoved(it *item) {
+	if it.placement.Instance == desired.Text(it.rec.live(), "instance") || w.ended[it.addr] {
+		it.placement, it.mounts = nil, nil
+		return
+	}
+	it.forced["instance"] = "it was given another place, because what it refers to was not known before"
+	it.after = it.result.Settle(it.forced)
+	w.actionOf(it)
 }
 
 func (w *walk) settleAction(it *item) {
