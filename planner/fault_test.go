@@ -256,3 +256,16 @@ fleet "lab" {
 	require.Len(t, l.objects("instance"), 1)
 	require.Equal(t, made, l.objects("instance")[0].ID)
 }
+
+func TestWhatACutOffApplyMadeIsDestroyedBeforeWhatItStandsOn(t *testing.T) {
+	l := newLife(t)
+	l.broken(oneCluster, `[{"fault": "lost", "kind": "instance"}, {"fault": "transient", "op": "find"}]`)
+	require.Len(t, l.objects("instance"), 2)
+	p := l.planWith(oneCluster, planner.PlanOptions{Destroy: true})
+	after(t, p, `delete fleet.train.support["placement-group"]`, "delete old fleet.train.instance[0]")
+	after(t, p, `delete backend.cloud.support["security-group/us-east-1"]`, "delete old fleet.train.instance[1]")
+	res, err := l.carry(oneCluster, p)
+	require.NoError(t, err)
+	require.True(t, res.Complete(), "%+v", res.Steps)
+	require.Empty(t, l.objects())
+}

@@ -433,14 +433,14 @@ func (w *walk) intents() []plan.IntentDecision {
 			out = append(out, plan.IntentDecision{Address: in.Address, Key: in.Key})
 			continue
 		case exists:
-			w.stray(a, in.Kind, in.Backend, in.Key, f)
+			w.stray(a, in, f)
 		}
 		out = append(out, plan.IntentDecision{Address: in.Address, Key: in.Key, Close: true})
 	}
 	for _, c := range w.state.Closed(w.now) {
 		if f, exists := w.found[c.Key]; exists {
 			if a, err := addr.ParseResource(c.Address); err == nil {
-				w.stray(a, c.Kind, c.Backend, c.Key, f)
+				w.stray(a, &c.Intent, f)
 			}
 		}
 	}
@@ -479,10 +479,11 @@ func (w *walk) same(it *item, in *statefile.Intent) bool {
 }
 
 // stray plans the end of an object that an abandoned create has left.
-func (w *walk) stray(a addr.Resource, kind, backend, key string, f providers.Found[cty.Value]) {
-	rec := &record{addr: a, Resource: &statefile.Resource{Address: a.String(), Deposed: "k" + key[:min(8, len(key))], Kind: kind, Backend: backend, ID: f.Object.ID, Private: f.Object.Private, Key: key},
+func (w *walk) stray(a addr.Resource, in *statefile.Intent, f providers.Found[cty.Value]) {
+	rec := &record{addr: a, Resource: &statefile.Resource{Address: a.String(), Deposed: "k" + in.Key[:min(8, len(in.Key))], Kind: in.Kind, Backend: in.Backend,
+		ID: f.Object.ID, Private: f.Object.Private, Key: in.Key, Needs: in.Needs},
 		value: f.Object.Value, seen: f.Object.Value, presence: providers.Present}
-	it := &item{addr: a, name: a.String(), kind: kind, object: schema.KindObject(kind), backend: backend, rec: rec, forced: map[string]string{}, stray: key}
+	it := &item{addr: a, name: a.String(), kind: in.Kind, object: schema.KindObject(in.Kind), backend: in.Backend, rec: rec, forced: map[string]string{}, stray: in.Key}
 	it.action, it.reason = plan.Delete, "it was made by an apply that was cut off, and is not wanted any more"
 	w.order = append(w.order, it)
 }
