@@ -120,10 +120,10 @@ func (s *steps) link(it *item) {
 		for _, other := range append(s.items(need), s.former[need]...) {
 			end, ends := s.down[other]
 			switch {
-			case !ends || other == it:
+			case !ends || other == it || !it.exists():
 			case goes:
 				s.before(down, end, it, other)
-			case comes && (other.action == plan.CreateThenDelete || !slices.Contains(it.needs, need)):
+			case it.action == plan.Update && (other.action == plan.CreateThenDelete || !slices.Contains(it.needs, need)):
 				s.before(up, end, it, other) // it stands on the new one then, or on nothing
 			}
 		}

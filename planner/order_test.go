@@ -154,3 +154,12 @@ func TestAJobIsReplacedWithTheVolumeThatItMounts(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsGoneHoldsNothing(t *testing.T) {
+	l := newLife(t)
+	serving := strings.NewReplacer("task ", "service ", "  commands ", "  port = 8000\n  auth = false\n  commands ").Replace(moving)
+	l.apply(strings.ReplaceAll(serving, "%s", "one"))
+	require.NoError(t, l.world.Delete(l.objects("instance")[0].ID), "with all that stood on it")
+	l.apply(strings.ReplaceAll(serving, "%s", "two"))
+	require.Len(t, l.objects("instance"), 1)
+}
