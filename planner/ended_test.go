@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
 // answers is a service that ends at once, and one that does not.
@@ -200,4 +202,32 @@ task "solo" {
 	res, err := l.carry(changed, p)
 	require.NoError(t, err)
 	require.True(t, res.Complete(), "%+v", res.Steps)
+}
+
+func TestJobsThatStartAgainStayWhereTheyWere(t *testing.T) {
+	const failing = `
+task "tt" {
+  commands = ["exit 3"]
+}
+service "aa" {
+  port     = 8000
+  auth     = false
+  gateway  = false
+  replicas = 2
+  commands = ["exit 0"]
+}
+`
+	l := newLife(t)
+	carry := func(p *plan.Plan) {
+		res, err := l.carry(failing, p)
+		require.NoError(t, err)
+		require.True(t, res.Complete())
+	}
+	carry(l.plan(failing))
+	for range 3 {
+		p := l.plan(failing)
+		require.Equal(t, []string{"create service.aa.job[0] on service.aa.instance[0]", "create service.aa.job[1] on service.aa.instance[1]",
+			"create task.tt.job[0] on task.tt.instance[0]"}, actions(p))
+		carry(p)
+	}
 }

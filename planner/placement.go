@@ -371,11 +371,11 @@ func (w *walk) jobsToPlace(r *runItem, holds map[addr.Resource][]place.Hold) ([]
 			continue
 		}
 		var current addr.Resource
-		if it.exists() && !it.fresh {
+		if it.exists() {
 			if on := w.instanceOf(it); on != nil && on.stays() {
 				current = on.addr
 			}
-			if current != (addr.Resource{}) {
+			if current != (addr.Resource{}) && !it.fresh {
 				holds[current] = append(holds[current], holdOf(it, !it.comes()))
 			}
 			if !it.comes() {
