@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
 // answers is a service that ends at once, and one that does not.
@@ -204,30 +202,23 @@ task "solo" {
 	require.True(t, res.Complete(), "%+v", res.Steps)
 }
 
-func TestJobsThatStartAgainStayWhereTheyWere(t *testing.T) {
+func TestAJobThatStartsAgainStaysWhereItWas(t *testing.T) {
 	const failing = `
-task "tt" {
+task "last" {
   commands = ["exit 3"]
 }
-service "aa" {
+`
+	const first = `
+service "first" {
   port     = 8000
   auth     = false
   gateway  = false
-  replicas = 2
-  commands = ["exit 0"]
+  commands = ["serve"]
 }
 `
 	l := newLife(t)
-	carry := func(p *plan.Plan) {
-		res, err := l.carry(failing, p)
-		require.NoError(t, err)
-		require.True(t, res.Complete())
-	}
-	carry(l.plan(failing))
-	for range 3 {
-		p := l.plan(failing)
-		require.Equal(t, []string{"create service.aa.job[0] on service.aa.instance[0]", "create service.aa.job[1] on service.aa.instance[1]",
-			"create task.tt.job[0] on task.tt.instance[0]"}, actions(p))
-		carry(p)
-	}
+	_, err := l.carry(failing, l.plan(failing))
+	require.NoError(t, err)
+	require.Equal(t, []string{"create service.first.instance[0]", "create service.first.job[0] on service.first.instance[0]",
+		"create task.last.job[0] on task.last.instance[0]"}, actions(l.plan(failing+first)))
 }
