@@ -129,6 +129,7 @@ func (p *Planner) outputs(pl *plan.Plan, r *resolver, state *statefile.State) (m
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.blocks = nil // now that all is there
 	var diags diag.List
 	for _, b := range p.Config.Blocks() {
 		if b.Addr.Type != "output" {

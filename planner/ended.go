@@ -159,18 +159,23 @@ func (w *walk) endedAway(it *item) bool {
 		it.reason = "it failed" + because(reason) + "; " + how
 	default:
 		it.action, it.note = plan.NoOp, how+because(reason)
-		set := map[string]cty.Value{}
-		for _, a := range it.object.Attrs {
-			if !a.Configured() {
-				set[a.Name] = cty.NullVal(a.Type)
-			}
-		}
-		it.planned = desired.WithAttrs(it.planned, set)
+		it.planned = written(it.object, it.planned)
 		w.ended[it.addr] = true
 		return true
 	}
 	it.action = plan.Create
 	return true
+}
+
+// written is a value with nothing but what a configuration says.
+func written(o *schema.Object, v cty.Value) cty.Value {
+	set := map[string]cty.Value{}
+	for _, a := range o.Attrs {
+		if !a.Configured() {
+			set[a.Name] = cty.NullVal(a.Type)
+		}
+	}
+	return desired.WithAttrs(v, set)
 }
 
 // lastEnd is how the latest attempt of a job ended.

@@ -222,3 +222,21 @@ service "first" {
 	require.Equal(t, []string{"create service.first.instance[0]", "create service.first.job[0] on service.first.instance[0]",
 		"create task.last.job[0] on task.last.instance[0]"}, actions(l.plan(failing+first)))
 }
+
+func TestAnOutputOfAJobThatHasLeftComesToAnEnd(t *testing.T) {
+	const shown = own + `
+output "jobs" {
+  value = [for j in task.solo.job : "${j.name} ${try(coalesce(j.host, "nowhere"), "")}"]
+}
+`
+	l := newLife(t)
+	l.apply(shown)
+	l.now = l.now.Add(time.Hour)
+	l.apply(shown)
+	require.Empty(t, l.objects())
+	l.plan(shown)
+	_, err := l.carry(shown, l.plan(shown))
+	require.NoError(t, err)
+	l.still(shown)
+	require.JSONEq(t, `["solo-0 nowhere"]`, string(l.mustState().Outputs()["jobs"].Value))
+}

@@ -95,15 +95,8 @@ func (r *resolver) want(a addr.Resource) (cty.Value, error) {
 }
 
 func (r *resolver) ofRun(a addr.Resource, d *config.Decoded) (cty.Value, error) {
-	v := r.merged(d, d.Value)
-	run, diags := desired.ExpandRun(a.Block, v, a.Index()+1, r.settings(), func(rank, count, replica int) (cty.Value, diag.List) {
-		jv, diags := d.Job(rank, count, replica)
-		if diags.HasErrors() {
-			return jv, diags
-		}
-		return r.merged(d, jv), diags
-	})
-	if err := diags.Err(); err != nil {
+	run, err := r.expand(a.Block, d, a.Index()+1)
+	if err != nil {
 		return cty.NilVal, err
 	}
 	if a.Kind() == addr.KindInstance {
@@ -115,6 +108,17 @@ func (r *resolver) ofRun(a addr.Resource, d *config.Decoded) (cty.Value, error) 
 		}
 	}
 	return cty.NilVal, fmt.Errorf("the plan's sources do not make %s", a)
+}
+
+func (r *resolver) expand(a addr.Instance, d *config.Decoded, replicas int) (*desired.Run, error) {
+	run, diags := desired.ExpandRun(a, r.merged(d, d.Value), replicas, r.settings(), func(rank, count, replica int) (cty.Value, diag.List) {
+		jv, diags := d.Job(rank, count, replica)
+		if diags.HasErrors() {
+			return jv, diags
+		}
+		return r.merged(d, jv), diags
+	})
+	return run, diags.Err()
 }
 
 func (r *resolver) settings() desired.Settings {
@@ -228,6 +232,7 @@ func (r *resolver) recorded(b addr.Block) map[addr.Key]cty.Value {
 		attrs := map[string]cty.Value{"address": cty.StringVal(inst.Addr.String()), "instance": byKey(machines[inst.Addr])}
 		if d, err := r.decode(block, inst.Addr); err == nil {
 			attrs["name"] = cty.StringVal(d.Name)
+			r.putEnded(jobs, inst.Addr, d)
 		}
 		if b.Type != "fleet" {
 			attrs["type"] = cty.StringVal(runType(b.Type))
@@ -236,6 +241,27 @@ func (r *resolver) recorded(b addr.Block) map[addr.Key]cty.Value {
 		out[inst.Addr.Key] = cty.ObjectVal(attrs)
 	}
 	return out
+}
+
+// putEnded adds the jobs of a run that have ended and left the record: they are worth what is written of them, as in a plan.
+func (r *resolver) putEnded(jobs map[addr.Instance]map[addr.Key]cty.Value, a addr.Instance, d *config.Decoded) {
+	rec := r.state().Run(a.String())
+	if rec == nil {
+		return
+	}
+	replicas := 0
+	if rec.Scale != nil {
+		replicas = *rec.Scale
+	}
+	run, err := r.expand(a, d, replicas)
+	if err != nil {
+		return
+	}
+	for _, j := range run.Jobs {
+		if _, there := jobs[a][j.Addr.Key()]; !there && lastEnd(rec, j.Addr.Index()) != nil {
+			put(jobs, j.Addr, withAddress(written(schema.Of[schema.Job](), j.Value), j.Addr.String()))
+		}
+	}
 }
 
 func runType(block string) string {
