@@ -240,3 +240,18 @@ output "jobs" {
 	l.still(shown)
 	require.JSONEq(t, `["solo-0 nowhere"]`, string(l.mustState().Outputs()["jobs"].Value))
 }
+
+func TestANodeThatIsLostIsComparedWithTheSpecificationThatItHad(t *testing.T) {
+	l := newLife(t)
+	one := strings.Replace(own, "exit 0", "sleep 1000", 1)
+	two := strings.Replace(one, "regions ", "nodes    = 2\n  regions ", 1)
+	l.apply(one)
+	l.apply(two) // the first attempt of the first node has ended
+	for _, o := range l.objects("instance") {
+		if o.Address == "task.solo.instance[1]" {
+			require.NoError(t, l.world.Delete(o.ID))
+		}
+	}
+	l.apply(two)
+	require.Len(t, l.objects("job"), 1, "a lost node does not run again unasked")
+}

@@ -475,6 +475,10 @@ func inOrder(state *statefile.State, p *plan.Plan) []error {
 			continue
 		}
 		for _, need := range r.Needs {
+			on, _ := addr.ParseAny(need)
+			if r.Kind != addr.KindSupport && on.Kind() != addr.KindSupport && (r.Kind != addr.KindJob || on.Kind() != addr.KindInstance) {
+				continue // it refers to it, and stands on nothing
+			}
 			down, ok := gone(need)
 			if !ok || p.Steps[down].Op == plan.OpForget {
 				continue

@@ -145,13 +145,12 @@ func (j *jobEnd) records() ([]statefile.Record, error) {
 	if run == nil {
 		run = &statefile.Run{Address: j.run(), Name: j.job.Run, Type: j.job.Type, SubmittedAt: parseTime(j.job.Submitted)}
 	}
-	if run.Specification == nil || j.address.Index() == 0 {
-		text, digests, err := j.specification()
-		if err != nil {
-			return nil, err
-		}
-		run.Specification, run.Secrets = text, digests
+	// All jobs of a run have one specification but for what is their own; that of the one that ended last counts.
+	text, digests, err := j.specification()
+	if err != nil {
+		return nil, err
 	}
+	run.Specification, run.Secrets = text, digests
 	attempt := max(1, j.job.Attempt)
 	ended := statefile.RunJob{
 		Index: j.address.Index(), Attempt: attempt, Status: j.job.Status, Reason: j.job.Reason, ExitCode: j.job.ExitCode, Instance: j.job.Instance,
