@@ -255,3 +255,27 @@ func TestANodeThatIsLostIsComparedWithTheSpecificationThatItHad(t *testing.T) {
 	l.apply(two)
 	require.Len(t, l.objects("job"), 1, "a lost node does not run again unasked")
 }
+
+func TestNothingIsMadeForAJobThatDoesNotStartInTheEnd(t *testing.T) {
+	const refers = `
+fleet "pool" {
+  nodes   = 1
+  regions = ["us-east-1"]
+}
+task "moves" {
+  fleet    = fleet.pool
+  commands = ["sleep 1000"]
+}
+task "done" {
+  regions  = ["us-west-2"]
+  commands = ["exit 0"]
+  env      = { WHERE = task.moves.job[0].instance }
+}
+`
+	l := newLife(t)
+	l.apply(refers)
+	l.now = l.now.Add(10 * time.Minute)
+	p := l.apply(strings.Replace(refers, "sleep 1000", "sleep 2000", 1)) // until it is placed, nobody knows where it will be
+	require.Contains(t, actions(p), "delete task.done.instance[0]")
+	require.Contains(t, actions(p), "delete,create task.moves.job[0] on fleet.pool.instance[0]")
+}

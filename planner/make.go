@@ -67,7 +67,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	}
 	w := &walk{p: p, opts: opts, now: p.Now(), state: opts.State, levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
-		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, restarts: map[addr.Resource]bool{}}
+		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}}
 	blocks, ds := w.backendBlocks()
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
@@ -203,8 +203,11 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 		if !ok {
 			return out, err
 		}
-		for _, it := range late.jobs {
-			w.restarts[it.addr] = true
+		for _, it := range late.start {
+			w.starts[it.addr] = true
+		}
+		for _, it := range late.stay {
+			w.starts[it.addr] = false
 		}
 	}
 }
@@ -241,20 +244,31 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	}
 }
 
-// lateError lists jobs that start although no place was looked for: what they refer to changed with the placement of others.
-type lateError struct{ jobs []*item }
+// lateError lists jobs of which the second walk knows better whether they start, because what they refer to was not known
+// in the first one, or changed with the placement of others.
+type lateError struct {
+	start []*item // they do, and have no place
+	stay  []*item // they do not, and have one
+}
 
-func (e *lateError) Error() string { return "no place was found for " + names(e.jobs) }
+func (e *lateError) Error() string {
+	return "it came out late what becomes of " + names(slices.Concat(e.start, e.stay))
+}
 
-// late finds jobs that start and have no place.
+// late compares what starts with what has got a place. A job that is told of twice starts.
 func (w *walk) late() error {
 	e := &lateError{}
 	for _, it := range w.order {
-		if it.kind == addr.KindJob && it.comes() && it.placement == nil && !w.restarts[it.addr] {
-			e.jobs = append(e.jobs, it)
+		starts, told := w.starts[it.addr]
+		switch _, placed := w.placed.solution.Jobs[it.addr]; {
+		case it.kind != addr.KindJob || starts:
+		case it.comes() && !placed:
+			e.start = append(e.start, it)
+		case !it.comes() && placed && !told:
+			e.stay = append(e.stay, it)
 		}
 	}
-	if len(e.jobs) == 0 {
+	if len(e.start)+len(e.stay) == 0 {
 		return nil
 	}
 	return e

@@ -313,13 +313,25 @@ func (w *walk) decide(it *item) {
 	if it.placement != nil && it.exists() && !it.comes() {
 		w.unmoved(it)
 	}
-	if w.placed == nil && it.action == plan.NoOp && w.restarts[it.addr] {
-		switch { // the second walk says why
-		case w.ended[it.addr]:
-			delete(w.ended, it.addr)
-			it.action, it.fresh = plan.Create, it.exists()
-		default:
-			it.action = w.replace(it)
+	if starts, told := w.starts[it.addr]; told && w.placed == nil {
+		w.toldOf(it, starts)
+	}
+}
+
+// toldOf makes a job start, or not, as a second walk has found out; the next one says why.
+func (w *walk) toldOf(it *item, starts bool) {
+	switch {
+	case starts == it.comes():
+	case starts && w.ended[it.addr]:
+		delete(w.ended, it.addr)
+		it.action, it.fresh = plan.Create, it.exists()
+	case starts:
+		it.action = w.replace(it)
+	default:
+		ended := it.fresh || !it.exists()
+		it.action, it.fresh = plan.NoOp, false
+		if ended {
+			w.ended[it.addr] = true
 		}
 	}
 }

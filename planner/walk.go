@@ -54,7 +54,7 @@ type walk struct {
 	known        map[addr.Block]bool                 // blocks of which anything is recorded
 	stopped      map[addr.Resource]map[string]string // jobs that the first walk found unable to stay, with why
 	expired      bool                                // the first walk found instances whose idle time is over
-	restarts     map[addr.Resource]bool              // jobs that the second walk found to start, so that the first one does as well
+	starts       map[addr.Resource]bool              // jobs of which an earlier second walk told whether they start
 	oldFirst     map[addr.Resource]bool              // what cannot be made before the old one is destroyed
 	discarded    map[addr.Resource]string            // instances that runs brought and that are of no use any more, with why
 	alternatives map[altKey]*alternative
