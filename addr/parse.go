@@ -43,6 +43,18 @@ func ParseInstance(s string) (Instance, error) {
 	return r.Block, nil
 }
 
+// ParseModule reads the path of a module, such as module.eu["a"].module.net.
+func ParseModule(s string) (Module, error) {
+	i, err := ParseInstance(s)
+	if err != nil {
+		return Root, err
+	}
+	if i.Type != "module" {
+		return Root, &ParseError{s, "it names a block in a module; a module is module.eu"}
+	}
+	return i.Module.Child(i.Name, i.Key), nil
+}
+
 // ParseAny reads either: a resource instance, or a block, whose Kind is then "" unless the block is itself a resource.
 func ParseAny(s string) (Resource, error) { return parse(s) }
 
@@ -116,6 +128,9 @@ func fromSteps(s string, steps []step) (Resource, error) {
 	for len(steps) >= 2 && steps[0].name == "module" {
 		if steps[0].key.IsSet() {
 			return Resource{}, &ParseError{s, `"module" takes a name first, as in module.eu["a"]`}
+		}
+		if len(steps) == 2 { // the call of a module, as depends_on names it
+			break
 		}
 		mod = mod.Child(steps[1].name, steps[1].key)
 		steps = steps[2:]
