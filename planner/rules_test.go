@@ -407,3 +407,20 @@ volume "data" {
 	l.apply(strings.NewReplacer("nodes   = %s", "nodes = 1", "%s", "true").Replace(refers))
 	require.Contains(t, l.refused(none, planner.PlanOptions{Destroy: true}), "prevent_destroy", "the record keeps it")
 }
+
+func TestAFleetWhoseHostsAreNotKnownYetIsDeferred(t *testing.T) {
+	for name, hosts := range map[string]string{
+		"an unknown name":             `host { hostname = volume.data.location }`,
+		"an unknown list":             `host = [for x in volume.data.location == "" ? [] : ["a"] : { hostname = x }]`,
+		"unknown elements of dynamic": "dynamic \"host\" {\n for_each = [for x in [1, 2] : x if volume.data.location == \"\"]\n content { hostname = host.value }\n}",
+		"an unknown value in dynamic": "dynamic \"host\" {\n for_each = [1]\n content { hostname = volume.data.location }\n}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newLife(t).plan(oneVolume + "fleet \"lab\" {\n ssh {\n  user = \"u\"\n  identity_file = \"k\"\n" + hosts + "\n }\n}\n")
+			require.False(t, p.Complete)
+			require.Len(t, p.Deferred, 1)
+			require.Contains(t, p.Deferred[0].Text, "hosts")
+			require.Equal(t, []string{"create volume.data"}, actions(p))
+		})
+	}
+}

@@ -332,6 +332,10 @@ func (w *walk) fleet(d *config.Decoded) []*item {
 		w.postpone(d.Block, "its number of nodes is known only after apply")
 		return nil
 	}
+	if !desired.HostsKnown(v) {
+		w.postpone(d.Block, "its hosts are known only after apply")
+		return nil
+	}
 	f, err := desired.ExpandFleet(d.Addr, v, w.settings())
 	if err != nil {
 		w.fail(d, "Fleet cannot be expanded", err)

@@ -18,6 +18,8 @@ type body struct {
 	attrs  []*attribute // in the order of writing
 	blocks []*nested    // in the order of writing
 	end    hcl.Range    // its closing brace; in JSON where something that is missing would stand
+
+	dynamic bool // some of blocks are dynamic
 }
 
 // attribute is one `name = expression`.
@@ -28,7 +30,9 @@ type attribute struct {
 	rng       hcl.Range // name and expression
 	nameRange hcl.Range
 	uses      []use  // nil for a constant
+	iterated  []use  // of dynamic blocks around it: host.value
 	context   string // `fleet "train", resources`
+	wrong     bool   // it is known to be wrong, and reported, before it is evaluated
 }
 
 // nested is a block in a block.
@@ -37,6 +41,7 @@ type nested struct {
 	label    string
 	defRange hcl.Range
 	body     *body
+	dyn      *dynamic // it is the content of a dynamic block; nil for one that is written out
 }
 
 // attr returns the attribute of that name, nil if it is not written.
@@ -66,13 +71,31 @@ func (b *body) each(f func(*attribute)) {
 		f(a)
 	}
 	for _, n := range b.blocks {
-		n.body.each(f)
+		n.each(f)
 	}
+}
+
+// each calls f for every attribute of the block and of all blocks in it.
+func (n *nested) each(f func(*attribute)) {
+	if n.dyn != nil {
+		f(n.dyn.forEach)
+	}
+	n.body.each(f)
+}
+
+// group lists the nested blocks that have the name of the i-th.
+func (b *body) group(i int) []*nested {
+	if n := b.blocks[i]; n.desc.Many || b.dynamic {
+		return b.nestedOf(n.desc.Name)
+	}
+	return b.blocks[i : i+1]
 }
 
 // reader sorts bodies; it belongs to one file.
 type reader struct {
-	diags diag.List
+	diags     diag.List
+	iterators []string // of the dynamic blocks around what is being read
+	written   bool     // what is being read is needed as it is written: it takes no dynamic blocks
 }
 
 func (r *reader) errorAt(rng hcl.Range, summary, format string, args ...any) {
@@ -143,6 +166,7 @@ func (r *reader) other(in hcl.Body, out *body, where string, k known) {
 		}
 		want.Blocks = append(want.Blocks, h)
 	}
+	want.Blocks = append(want.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"block"}})
 	content, rest, ds := in.PartialContent(&want)
 	r.diags = append(r.diags, translate(ds)...)
 	if content == nil {
@@ -154,6 +178,7 @@ func (r *reader) other(in hcl.Body, out *body, where string, k known) {
 		r.attribute(&attribute{name: a.Name, expr: a.Expr, rng: a.Range, nameRange: a.NameRange, context: where}, out, where, k)
 	}
 	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
+	slices.SortStableFunc(content.Blocks, func(a, b *hcl.Block) int { return a.DefRange.Start.Byte - b.DefRange.Start.Byte })
 	for _, b := range content.Blocks {
 		r.nested(b, out, where, k)
 	}
@@ -174,7 +199,7 @@ func (r *reader) attribute(a *attribute, out *body, where string, k known) {
 	case "depends_on", "replace_triggered_by": // read as they stand, not evaluated
 		a.uses = r.listed(a)
 	default:
-		a.uses = usesOf(a.expr)
+		a.uses = r.ownUses(a)
 	}
 	out.attrs = append(out.attrs, a)
 }
@@ -203,7 +228,7 @@ func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
 	desc := k.attr(b.Type)
 	switch {
 	case b.Type == "dynamic":
-		r.errorAt(b.DefRange, "No dynamic blocks", "Blocks that repeat are written as a list here: host = [for name in var.hosts : { hostname = name }].")
+		r.dynamic(b, out, where, k)
 		return
 	case desc == nil || desc.Label:
 		r.unknownName(b.TypeRange, b.Type, "block", where, k)
@@ -226,7 +251,7 @@ func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
 		n.label = b.Labels[0]
 	}
 	for _, other := range out.blocks {
-		if other.desc == desc && !desc.Many {
+		if other.desc == desc && !desc.Many && other.dyn == nil {
 			r.errorAt(b.DefRange, "Block stands twice", "%s has one %s only; the first is at %s. Merge the two.", where, b.Type, place(other.defRange))
 			return
 		}
@@ -235,7 +260,10 @@ func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
 		r.errorAt(b.DefRange, "Block stands twice", "%s is also given as an argument at %s. Keep one of them.", b.Type, place(a.rng))
 		return
 	}
+	written := r.written
+	r.written = written || desc.Name == "lifecycle"
 	n.body = r.body(b.Body, where+", "+b.Type, desc.Elem)
+	r.written = written
 	out.blocks = append(out.blocks, n)
 }
 

@@ -57,14 +57,14 @@ func (b *Block) eachAttribute(f func(a *attribute, top *schema.Attribute)) {
 			call(a, nil)
 		}
 		for _, n := range b.lifecycle.body.blocks {
-			n.body.each(func(a *attribute) { call(a, n.desc) })
+			n.each(func(a *attribute) { call(a, n.desc) })
 		}
 	}
 	for _, a := range b.body.attrs {
 		call(a, a.desc)
 	}
 	for _, n := range b.body.blocks {
-		n.body.each(func(a *attribute) { call(a, n.desc) })
+		n.each(func(a *attribute) { call(a, n.desc) })
 	}
 }
 

@@ -214,7 +214,7 @@ func faults(err error, at hcl.Range) diag.List {
 // about makes an error about an argument, with the values that its expression mentions.
 func (c *Config) about(a *attribute, ctx *hcl.EvalContext, at hcl.Range, summary, format string, args ...any) diag.List {
 	list := diag.Errorf(summary, format, args...).At(&at)
-	list[0].Snippet = &diag.Snippet{Values: mentionedValues(a.uses, ctx)}
+	list[0].Snippet = &diag.Snippet{Values: mentionedValues(a.mentions(), ctx)}
 	if a.context != "" {
 		list[0].Snippet.Context = "in " + a.context
 	}

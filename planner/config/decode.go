@@ -30,6 +30,8 @@ type Decoded struct {
 	inst   Instance
 	scope  Scope
 	perJob []*schema.Attribute // attributes that mention node or replica
+
+	origins map[string][]*nested // as in decoder
 }
 
 // Meta is what every block that makes resources can say beside its own attributes.
@@ -58,6 +60,7 @@ func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
 		return true
 	})
 	d.Value = cty.ObjectVal(attrs)
+	d.origins = dec.origins
 	dec.meta(d)
 	if b.Type.Repeat {
 		dec.name(d)
@@ -106,6 +109,9 @@ type decoder struct {
 	c    *Config
 	ctx  *hcl.EvalContext
 	list diag.List
+
+	trail   []pathStep           // the nested blocks around what is being evaluated
+	origins map[string][]*nested // by path: the blocks that dynamic ones stand for, and what they were made from
 }
 
 // object evaluates a body. What skip tells to leave out is unknown.
@@ -125,17 +131,15 @@ func (d *decoder) object(b *body, skip func(*schema.Attribute, []use) bool) map[
 		out[a.name] = d.attribute(a)
 	}
 	for i, n := range b.blocks {
-		if n.desc.Many {
-			if !slices.ContainsFunc(b.blocks[:i], func(o *nested) bool { return o.desc == n.desc }) {
-				out[n.desc.Name] = d.many(b.nestedOf(n.desc.Name))
-			}
-			continue
+		if slices.ContainsFunc(b.blocks[:i], func(o *nested) bool { return o.desc == n.desc }) {
+			continue // evaluated with the first
 		}
-		if skip != nil && skip(n.desc, n.uses()) {
+		group := b.group(i)
+		if skip != nil && n.desc.PerJob && skip(n.desc, usesOfAll(group)) {
 			out[n.desc.Name] = cty.UnknownVal(n.desc.Type)
 			continue
 		}
-		out[n.desc.Name] = d.nested(n)
+		out[n.desc.Name] = d.blocks(group)
 	}
 	return out
 }
@@ -146,32 +150,34 @@ func conditional(a *schema.Attribute) bool { return a.Name == "condition" }
 // uses lists what all expressions of a nested block mention.
 func (n *nested) uses() []use {
 	var out []use
-	n.body.each(func(a *attribute) { out = append(out, a.uses...) })
+	n.each(func(a *attribute) { out = append(out, a.uses...) })
 	return out
 }
 
-func (d *decoder) nested(n *nested) cty.Value {
+func usesOfAll(group []*nested) []use {
+	var out []use
+	for _, n := range group {
+		out = append(out, n.uses()...)
+	}
+	return out
+}
+
+// nested evaluates one nested block; index is its number where there may be several, else -1.
+func (d *decoder) nested(n *nested, index int) cty.Value {
+	d.trail = append(d.trail, pathStep{name: n.desc.Name, index: index})
 	attrs := d.object(n.body, nil)
+	d.trail = d.trail[:len(d.trail)-1]
 	if label := labelOf(n.desc); label != nil {
 		attrs[label.Name] = cty.StringVal(n.label)
 	}
 	return cty.ObjectVal(attrs)
 }
 
-func (d *decoder) many(all []*nested) cty.Value {
-	elem := all[0].desc.Type.ElementType()
-	out := make([]cty.Value, len(all))
-	for i, n := range all {
-		out[i] = d.nested(n)
-	}
-	if !cty.CanListVal(out) { // a value of any type in them
-		return cty.UnknownVal(cty.List(elem))
-	}
-	return cty.ListVal(out)
-}
-
 // attribute evaluates an argument and conforms it; with an error it is unknown.
 func (d *decoder) attribute(a *attribute) cty.Value {
+	if a.wrong {
+		return cty.UnknownVal(a.desc.Type)
+	}
 	v, ds := d.c.eval(a, d.ctx)
 	d.list = append(d.list, ds...)
 	if ds.HasErrors() {
@@ -243,9 +249,7 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 		if a := b.attr(desc.Name); a != nil {
 			uses = append(uses, a.uses)
 		}
-		for _, n := range b.nestedOf(desc.Name) {
-			uses = append(uses, n.uses())
-		}
+		uses = append(uses, usesOfAll(b.nestedOf(desc.Name)))
 	}
 	ctx, list := d.config.contextOf(d.scope, names, uses...)
 	dec := decoder{c: d.config, ctx: ctx, list: list}
@@ -254,8 +258,8 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 		if a := b.attr(desc.Name); a != nil {
 			attrs[desc.Name] = dec.attribute(a)
 		}
-		for _, n := range b.nestedOf(desc.Name) {
-			attrs[desc.Name] = dec.nested(n)
+		if group := b.nestedOf(desc.Name); len(group) > 0 {
+			attrs[desc.Name] = dec.blocks(group)
 		}
 	}
 	out := cty.ObjectVal(attrs)
@@ -272,18 +276,32 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 func (d *Decoded) Origin(path string) (hcl.Range, []string, bool) {
 	b := d.Block.body
 	steps := splitPath(path)
+	var around []use // what for_each of dynamic blocks around it mention
 	for i, step := range steps {
 		if a := b.attr(step.name); a != nil {
 			rng, _ := narrow(a.expr, step.rest(steps[i+1:]))
-			return rng, mentioned(a.uses), true
+			uses := a.uses
+			if a.iterated != nil {
+				uses = slices.Concat(uses, around)
+			}
+			return rng, mentioned(uses), true
 		}
-		list := b.nestedOf(step.name)
+		var list []*nested
+		if d.origins != nil {
+			list = d.origins[pathOf(steps[:i], step.name)]
+		}
+		if list == nil {
+			list = b.nestedOf(step.name)
+		}
 		n := max(step.index, 0)
 		if n >= len(list) {
 			return hcl.Range{}, nil, false
 		}
 		if i == len(steps)-1 {
 			return list[n].defRange, mentioned(list[n].uses()), true
+		}
+		if list[n].dyn != nil {
+			around = append(around, list[n].dyn.forEach.uses...)
 		}
 		b = list[n].body
 	}

@@ -135,7 +135,7 @@ func (c *Config) eval(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List)
 
 // redact takes the details away that may quote a sensitive value: the library and the functions do not know of marks.
 func redact(list diag.List, a *attribute, ctx *hcl.EvalContext) diag.List {
-	if !slices.ContainsFunc(a.uses, func(u use) bool {
+	if !slices.ContainsFunc(a.mentions(), func(u use) bool {
 		v, ds := u.traversal.TraverseAbs(ctx)
 		return !ds.HasErrors() && v.ContainsMarked()
 	}) {

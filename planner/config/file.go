@@ -152,6 +152,7 @@ func (p *fileReader) block(in *hcl.Block) {
 		return
 	}
 	before := len(p.diags)
+	p.written = !t.Repeat
 	where := t.Name
 	if t.Label {
 		where += " " + quoted(b.Addr.Name)

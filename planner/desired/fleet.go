@@ -28,7 +28,7 @@ type Fleet struct {
 }
 
 // ExpandFleet expands a fleet's block. v is of the fleet block's type, with profile and defaults merged in. A number
-// of nodes that is not known yet is the caller's to defer.
+// of nodes, or hosts (HostsKnown), that are not known yet are the caller's to defer.
 func ExpandFleet(a addr.Instance, v cty.Value, set Settings) (*Fleet, error) {
 	name, err := nameOf(a, v)
 	if err != nil {
@@ -56,6 +56,27 @@ func ExpandFleet(a addr.Instance, v cty.Value, set Settings) (*Fleet, error) {
 	}
 	f.Need.MultiNode = f.Cluster
 	return f, nil
+}
+
+// HostsKnown tells whether it is known which hosts the fleet has. Of a fleet without hosts it is.
+func HostsKnown(v cty.Value) bool {
+	ssh, _ := v.GetAttr("ssh").Unmark()
+	if ssh.IsNull() || !ssh.IsKnown() {
+		return ssh.IsKnown()
+	}
+	list, _ := ssh.GetAttr("host").Unmark()
+	if list.IsNull() || !list.IsKnown() {
+		return list.IsKnown()
+	}
+	for _, h := range list.AsValueSlice() {
+		if h, _ = h.Unmark(); !h.IsKnown() {
+			return false
+		}
+		if name, _ := h.GetAttr("hostname").Unmark(); !name.IsKnown() {
+			return false
+		}
+	}
+	return true
 }
 
 // sshHosts gives every host the settings that it shares with its fleet.
