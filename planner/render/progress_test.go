@@ -10,11 +10,12 @@ import (
 
 	"github.com/dstackai/dstack-planner/internal/golden"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/render/rendertest"
 )
 
 // story is an apply as it tells itself.
 func story() []Event {
-	at := func(s int) time.Time { return noon.Add(time.Duration(s) * time.Second) }
+	at := func(s int) time.Time { return rendertest.Noon().Add(time.Duration(s) * time.Second) }
 	return []Event{
 		{Time: at(0), Type: Started, Address: "volume.scratch", Action: "delete"},
 		{Time: at(0), Type: Waiting, Address: "task.finetune.job[0]", Action: "create", For: []string{"fleet.train.instance[0]", "fleet.train.instance[1]"}},
@@ -40,14 +41,14 @@ func TestEventsOnAPipe(t *testing.T) {
 		{Type: Candidate, Address: "fleet.a.instance[0]", Action: "create", Message: "aws us-east-1b g5.12xlarge, as us-east-1a has no capacity"},
 		{Type: Interrupted, Message: "1 step is in flight: fleet.a.instance[0]"},
 	} {
-		e.Time = noon
+		e.Time = rendertest.Noon()
 		b.WriteString(e.Line() + "\n")
 	}
 	golden.Assert(t, "testdata/apply/events.golden", b.String())
 }
 
 func TestLiveBlock(t *testing.T) {
-	l := NewLive(night(), "night.plan", 10, noon)
+	l := NewLive(rendertest.Night(), "night.plan", 10, rendertest.Noon())
 	var b strings.Builder
 	for i, e := range story() {
 		l.Add(e)
@@ -67,12 +68,12 @@ func TestLiveBlockFitsAnyTerminal(t *testing.T) {
 		p.Changes = append(p.Changes, &plan.Change{Address: a, Kind: "instance"})
 		p.Steps = append(p.Steps, plan.Step{Address: a, Op: plan.OpCreate}, plan.Step{Op: plan.OpJoin, Address: "fleet.a"})
 	}
-	l := NewLive(p, strings.Repeat("a long name 日本 ", 10), 10, noon)
+	l := NewLive(p, strings.Repeat("a long name 日本 ", 10), 10, rendertest.Noon())
 	for i := range 10_000 {
-		l.Add(Event{Time: noon, Type: Waiting, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create", For: []string{"volume.a"}})
+		l.Add(Event{Time: rendertest.Noon(), Type: Waiting, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create", For: []string{"volume.a"}})
 	}
 	for i := range 9_000 {
-		e := Event{Time: noon, Type: Started, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create"}
+		e := Event{Time: rendertest.Noon(), Type: Started, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create"}
 		l.Add(e)
 		if i < 8_995 {
 			e.Type = Done
@@ -82,7 +83,7 @@ func TestLiveBlockFitsAnyTerminal(t *testing.T) {
 	}
 	for _, height := range []int{0, 3, 5, 24, 200} {
 		for _, width := range []int{40, 80} {
-			lines := l.Block(Options{Now: noon.Add(time.Hour), Width: width, Color: true}, height)
+			lines := l.Block(Options{Now: rendertest.Noon().Add(time.Hour), Width: width, Color: true}, height)
 			require.LessOrEqual(t, len(lines), max(height, 3))
 			for _, line := range lines {
 				require.LessOrEqual(t, displayWidth(line), width, line)
@@ -96,10 +97,10 @@ func TestLiveCountsAReplaceOnce(t *testing.T) {
 	p := &plan.Plan{Changes: []*plan.Change{{Address: "volume.a", Kind: "volume"}, {Address: `volume.a.support["x"]`, Kind: "support"}, {Address: "volume.b", Kind: "volume"}}, Steps: []plan.Step{
 		{Address: "volume.a", Op: plan.OpDelete}, {Address: "volume.a", Op: plan.OpCreate}, {Address: `volume.a.support["x"]`, Op: plan.OpCreate}, {Address: "volume.b", Op: plan.OpDelete}, {Address: "volume.b", Op: plan.OpCreate},
 	}}
-	l := NewLive(p, "it", 0, noon)
-	last := func() string { b := l.Block(Options{Now: noon}, 24); return b[len(b)-1] }
+	l := NewLive(p, "it", 0, rendertest.Noon())
+	last := func() string { b := l.Block(Options{Now: rendertest.Noon()}, 24); return b[len(b)-1] }
 	step := func(address, action string, typ EventType) {
-		l.Add(Event{Time: noon, Type: typ, Address: address, Action: action})
+		l.Add(Event{Time: rendertest.Noon(), Type: typ, Address: address, Action: action})
 	}
 	require.Equal(t, "[0/2] 0 running, 2 waiting", last())
 	step("volume.a", "delete", Started)
@@ -119,7 +120,7 @@ func TestLiveCountsAReplaceOnce(t *testing.T) {
 
 func TestTallies(t *testing.T) {
 	failed := Tally{
-		Done: 3, Serial: 44, Before: cost(78.44, 78.44), After: cost(16.85, 16.85), Next: "dstack apply night.plan",
+		Done: 3, Serial: 44, Before: rendertest.CostOf(78.44, 78.44), After: rendertest.CostOf(16.85, 16.85), Next: "dstack apply night.plan",
 		Gone: []plan.Note{{Address: "fleet.train.instance[0]", Text: "the old ones were destroyed at 14:03; task.finetune is not running"}, {Address: "fleet.train.instance[1]", Text: "the old ones were destroyed at 14:03; task.finetune is not running"}},
 	}
 	for i := range 2 {
@@ -128,7 +129,7 @@ func TestTallies(t *testing.T) {
 	}
 	for name, tally := range map[string]Tally{
 		"failed":      failed,
-		"done":        {Done: 7, Serial: 12, Elapsed: 72 * time.Second, Before: cost(0, 0), After: cost(4, 4), Follow: []string{"dstack logs finetune"}, Ended: []plan.Note{{Address: "task.hello", Text: "done, exit code 0"}}},
+		"done":        {Done: 7, Serial: 12, Elapsed: 72 * time.Second, Before: rendertest.CostOf(0, 0), After: rendertest.CostOf(4, 4), Follow: []string{"dstack logs finetune"}, Ended: []plan.Note{{Address: "task.hello", Text: "done, exit code 0"}}},
 		"interrupted": {Done: 2, Interrupted: true, Serial: 3, Next: "dstack apply", NotStarted: []SkippedStep{{Address: "volume.a[0]"}, {Address: "volume.a[1]"}, {Address: "volume.a[2]"}}},
 	} {
 		golden.Assert(t, "testdata/apply/"+name+".golden", tally.Text(Options{}))

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/dstackai/dstack-planner/planner/render/rendertest"
 )
 
 func TestAddressesFold(t *testing.T) {
@@ -85,17 +87,17 @@ func TestLineDifferences(t *testing.T) {
 	}
 	changed = append(changed, old...)
 	changed[250] = "other"
-	got, ok := textDiff(js(strings.Join(old, "\n")), js(strings.Join(changed, "\n")))
+	got, ok := textDiff(rendertest.JSON(strings.Join(old, "\n")), rendertest.JSON(strings.Join(changed, "\n")))
 	require.True(t, ok)
 	require.LessOrEqual(t, len(got), 9, "500 lines, one changed")
 
-	_, ok = textDiff(js("one"), js("two"))
+	_, ok = textDiff(rendertest.JSON("one"), rendertest.JSON("two"))
 	require.False(t, ok, "texts of one line")
-	_, ok = textDiff(js(1), js("a\nb"))
+	_, ok = textDiff(rendertest.JSON(1), rendertest.JSON("a\nb"))
 	require.False(t, ok, "a number is no text")
 
-	got, _ = textDiff(js("a\nb\n"), js("a\nb"))
+	got, _ = textDiff(rendertest.JSON("a\nb\n"), rendertest.JSON("a\nb"))
 	require.Equal(t, []string{"  a", "- b", "+ b (no end of line)"}, got, "the end of the last line alone")
-	got, _ = textDiff(js("a\n\tb\n"), js("a\n    b\n"))
+	got, _ = textDiff(rendertest.JSON("a\n\tb\n"), rendertest.JSON("a\n    b\n"))
 	require.Equal(t, []string{"  a", "- →b", "+ ····b"}, got, "blanks alone")
 }
