@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/lockfile"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -166,8 +166,8 @@ func TestTheTallyCountsAReplaceOnce(t *testing.T) {
 }
 
 func TestPins(t *testing.T) {
-	path := filepath.Join(t.TempDir(), lockFile)
-	p, err := readPins(path)
+	t.Chdir(t.TempDir())
+	p, err := readPins()
 	require.NoError(t, err)
 	program := "/opt/dstack-provider-acme"
 	require.ErrorContains(t, p.verify(program, "aa"), "dstack init")
@@ -175,15 +175,15 @@ func TestPins(t *testing.T) {
 	p.add("acme", "aa")
 	p.add("acme", "aa")
 	require.NoError(t, p.write())
-	again, err := readPins(path)
+	again, err := readPins()
 	require.NoError(t, err)
-	require.Empty(t, cmp.Diff(map[string][]string{"acme": {"aa", "bb"}}, again.sums))
+	require.Empty(t, cmp.Diff(map[string][]string{"acme": {"aa", "bb"}}, again.lock.Providers))
 	require.NoError(t, again.verify(program, "aa"))
 	require.ErrorContains(t, again.verify(program, "cc"), "pins another one")
 	require.Error(t, again.verify("/opt/dstack-provider-other", "aa"))
 
-	require.NoError(t, os.WriteFile(path, []byte("provider acme {"), 0o600))
-	_, err = readPins(path)
+	require.NoError(t, os.WriteFile(lockfile.Name, []byte("provider acme {"), 0o600))
+	_, err = readPins()
 	require.Error(t, err)
 }
 

@@ -20,9 +20,6 @@ import (
 // defaultStore is where the state is unless the configuration says otherwise.
 const defaultStore = ".dstack/state"
 
-// lockFile pins the checksums of providers from outside.
-const lockFile = ".dstack.lock.hcl"
-
 // folder is the configuration that a command works on, with its store and its providers.
 type folder struct {
 	app      *app
@@ -115,7 +112,7 @@ func (a *app) newFolder(cfg *config.Config, broken bool) (*folder, error) {
 	if path == "" {
 		path = defaultStore
 	}
-	p, err := readPins(lockFile)
+	p, err := readPins()
 	if err != nil {
 		return nil, err
 	}

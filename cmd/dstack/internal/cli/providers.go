@@ -37,7 +37,7 @@ func providersCommand(a *app) *cobra.Command {
 
 // launcher is for commands that need providers and no configuration.
 func (a *app) launcher() (*launch.Launcher, error) {
-	p, err := readPins(lockFile)
+	p, err := readPins()
 	if err != nil {
 		return nil, err
 	}
