@@ -141,6 +141,13 @@ func fromSteps(s string, steps []step) (Resource, error) {
 	if steps[0].key.IsSet() {
 		return Resource{}, &ParseError{s, "a key comes after the name, as in fleet.train[0]"}
 	}
+	if steps[0].name == "data" {
+		if len(steps) < 3 || steps[1].key.IsSet() {
+			return Resource{}, &ParseError{s, "data takes a kind and a name, as in data.offers.cheap"}
+		}
+		steps[2].name = steps[1].name + "." + steps[2].name
+		steps = append([]step{steps[0]}, steps[2:]...)
+	}
 	r := Block{Module: mod, Type: steps[0].name, Name: steps[1].name}.Instance(steps[1].key).Self()
 	for i, st := range steps[2:] {
 		text, isText := st.key.text, st.key.kind == keyString

@@ -66,7 +66,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	if err := p.checkSecrets(o.Plan, o.Session.State()); err != nil {
 		return nil, err
 	}
-	return apply.Run(ctx, apply.Options{
+	result, err := apply.Run(ctx, apply.Options{
 		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
 		Backends: func(ctx context.Context, name string) (providers.Backend, providers.Description, error) {
 			b, err := bs.open(ctx, name)
@@ -90,6 +90,10 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 			}
 		},
 	})
+	if result != nil && !result.AlreadyApplied && !o.Plan.Destroy {
+		result.Checks, result.Warnings = p.checks(r)
+	}
+	return result, err
 }
 
 // clock is the planner's, with real waiting.

@@ -53,7 +53,7 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 
 // explained sorts diagnostics and shows the source of each.
 func (p *Planner) explained(l diag.List) diag.List {
-	l = distinct(l)
+	l = config.FoldConditions(distinct(l))
 	l.Sort()
 	p.Config.Snippets(l)
 	return l
@@ -299,7 +299,13 @@ func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
 	if w.diags = append(w.diags, w.protect()...); w.diags.HasErrors() {
 		return nil, w.diags.Err()
 	}
+	if !w.opts.Destroy {
+		w.demands()
+	}
 	outputs := w.outputs()
+	if !w.opts.Destroy {
+		w.checks()
+	}
 	if w.diags.HasErrors() {
 		return nil, w.diags.Err()
 	}
@@ -307,7 +313,7 @@ func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Outputs, out.Intents = outputs, intents
+	out.Outputs, out.Intents, out.Checks = outputs, intents, w.rules.list()
 	return out, nil
 }
 
@@ -513,6 +519,7 @@ func (w *walk) outputs() map[string]*plan.Output {
 			}
 			o, diags := w.p.Config.EvaluateOutput(b, w)
 			w.diags = append(w.diags, diags...)
+			w.rules.add(b.Addr, o.Preconditions)
 			if diags.HasErrors() {
 				continue
 			}

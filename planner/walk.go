@@ -48,6 +48,7 @@ type walk struct {
 	decoded  map[addr.Block]*decodedBlock
 	ended    map[addr.Resource]bool // jobs that ended and stay as they are
 	diags    diag.List
+	rules    rules // what became of conditions, in the last walk
 
 	number       int                                 // of the walk
 	all          []*config.Decoded                   // everything that was decoded in this walk
@@ -146,7 +147,7 @@ func (w *walk) freeze() {
 // block evaluates one block and adds the resources that it stands for.
 func (w *walk) block(b *config.Block) []*item {
 	switch b.Addr.Type {
-	case "backend", "output", "variable", "locals", "dstack":
+	case "backend", "output", "check", "variable", "locals", "dstack":
 		return nil // backends were evaluated before, outputs are at the end
 	}
 	if w.waits(b) {
@@ -552,7 +553,7 @@ func (w *walk) ownInstances(ri *runItem) []desired.Resource {
 // publish lets references to a block get its own attributes, and its resources as they are planned.
 func (w *walk) publish(b *config.Block) {
 	switch b.Addr.Type {
-	case "backend", "output", "variable", "locals", "dstack":
+	case "backend", "output", "check", "variable", "locals", "dstack":
 		return
 	}
 	w.settled[b.Addr] = b

@@ -27,6 +27,7 @@ func BlockTypes() []BlockType {
 		{"dev_environment", "An instance to work on with an editor.", true, true, false, Of[DevEnvironment]()},
 		{"task", "Commands that run until they end, on one node or several.", true, true, false, Of[Task]()},
 		{"service", "Commands that answer requests, in replicas.", true, true, false, Of[Service]()},
+		{"check", "Assertions that are looked at with every plan and after every apply, and warn.", true, false, false, Of[Check]()},
 	}
 }
 
@@ -38,6 +39,14 @@ func BlockTypeOf(name string) (BlockType, bool) {
 		}
 	}
 	return BlockType{}, false
+}
+
+// Kinds lists what the first of two labels can be, as in data "offers" "NAME"; nil for a block with one label or none.
+func (b BlockType) Kinds() []string {
+	if b.Name == "data" {
+		return []string{"offers"}
+	}
+	return nil
 }
 
 // Dstack is the block `dstack`.
@@ -74,6 +83,19 @@ type Variable struct {
 type Validation struct {
 	Condition    Any    `name:"condition,required" doc:"An expression that must be true."`
 	ErrorMessage string `name:"error_message,required" doc:"What to say when it is not."`
+}
+
+// Check is the block `check`.
+type Check struct {
+	Assert []Validation `name:"assert,block,required" doc:"What must hold. If it does not, that is a warning and stops nothing."`
+}
+
+// OffersData is the block `data "offers"`.
+type OffersData struct {
+	Resources *Resources `name:"resources,block" doc:"What each machine must have."`
+	Limits    `name:",inline"`
+	Nodes     int `name:"nodes" default:"1" rule:"at least 1" doc:"For how many machines that can form a cluster an offer must be."`
+	Limit     int `name:"limit" default:"20" rule:"1 to 1000" doc:"How many offers are taken, the best first."`
 }
 
 // Locals is the block `locals`, whose attributes are the user's own.

@@ -56,6 +56,9 @@ const (
 func (b BlockType) Describe() Section {
 	s := b.Object.Describe(b.Name)
 	s.Doc, s.Open, s.Repeat = b.Doc, b.Open, b.Repeat
+	for _, k := range b.Kinds() {
+		s.Head += ` "` + k + `"`
+	}
 	if b.Label {
 		s.Head += ` "NAME"`
 	}

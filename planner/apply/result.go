@@ -3,6 +3,7 @@ package apply
 import (
 	"time"
 
+	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
@@ -33,6 +34,9 @@ type Result struct {
 	// Interrupted: not all steps were started, because that was asked for.
 	Interrupted bool
 	Elapsed     time.Duration
+	// Checks and Warnings are what the checks of the configuration say of what is there now. Run leaves them empty.
+	Checks   []plan.Check
+	Warnings diag.List
 }
 
 // StepResult is what became of one step.

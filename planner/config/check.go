@@ -151,7 +151,7 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 	}
 	t, isBlock := schema.BlockTypeOf(u.root)
 	switch {
-	case isBlock && t.Label && t.Name != "variable" && t.Name != "output":
+	case isBlock && t.Label && t.Name != "variable" && t.Name != "output" && t.Name != "check":
 		return c.checkBlockUse(t, u)
 	case u.root == "variable":
 		return nothing, fmt.Sprintf("A variable is written with var: var.%s.", cmp.Or(u.name, "name"))
@@ -159,6 +159,8 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 		return nothing, fmt.Sprintf("A local is written with local: local.%s.", cmp.Or(u.name, "name"))
 	case u.root == "output":
 		return nothing, "An output is for people and other programs; blocks cannot refer to it. Refer to what the output is made of, or make a local."
+	case u.root == "check":
+		return nothing, "A check is for people and other programs; nothing can refer to it. Put what its condition is made of into a local."
 	case slices.Contains(later[:], u.root):
 		return nothing, fmt.Sprintf("%s belongs to the language, but this version does not have it yet.", u.root)
 	}
@@ -174,6 +176,9 @@ func (c *Config) checkBlockUse(t schema.BlockType, u use) (summary, detail strin
 	}
 	if t.Name == "backend" && u.name == "local" && len(c.names["backend"]) == 0 {
 		return "Reference to nothing", "The backend local is there unasked, but without a block it has no address. Write one:\n  backend \"local\" {}"
+	}
+	if kinds := t.Kinds(); len(kinds) > 0 && !strings.Contains(u.name, ".") {
+		return "Reference to nothing", fmt.Sprintf("A block %s has two labels, so a reference to it has both: %s.%s.name.", t.Name, t.Name, kinds[0])
 	}
 	detail = fmt.Sprintf("There is no %s %q.", t.Name, u.name)
 	if s := schema.DidYouMean(u.name, c.names[t.Name]); s != "" {
@@ -260,7 +265,7 @@ func (c *Config) unknownName(u use) string {
 	}
 	roots := []string{"var", "local", "path", "each", "count", "node", "replica"}
 	for _, t := range schema.BlockTypes() {
-		if t.Label && t.Name != "variable" && t.Name != "output" {
+		if t.Label && t.Name != "variable" && t.Name != "output" && t.Name != "check" {
 			roots = append(roots, t.Name)
 		}
 	}

@@ -30,6 +30,7 @@ type Decoded struct {
 	inst   Instance
 	scope  Scope
 	perJob []*schema.Attribute // attributes that mention node or replica
+	before []Verdict           // of the preconditions
 
 	origins map[string][]*nested // as in decoder
 }

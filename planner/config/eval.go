@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -88,10 +89,36 @@ func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.E
 	}
 	for root, group := range groups {
 		if _, whole := ctx.Variables[root]; !whole {
-			ctx.Variables[root] = cty.ObjectVal(group)
+			ctx.Variables[root] = grouped(root, group)
 		}
 	}
 	return ctx, list
+}
+
+// grouped is what a root is worth: an object of what was asked for behind it.
+func grouped(root string, group map[string]cty.Value) cty.Value {
+	if labels(root) == 1 {
+		return cty.ObjectVal(group)
+	}
+	kinds := map[string]map[string]cty.Value{}
+	out := map[string]cty.Value{}
+	for name, v := range group {
+		kind, label, two := strings.Cut(name, ".")
+		if !two { // reported by Load
+			out[kind] = cty.DynamicVal
+			continue
+		}
+		if kinds[kind] == nil {
+			kinds[kind] = map[string]cty.Value{}
+		}
+		kinds[kind][label] = v
+	}
+	for kind, of := range kinds {
+		if _, whole := out[kind]; !whole {
+			out[kind] = cty.ObjectVal(of)
+		}
+	}
+	return cty.ObjectVal(out)
 }
 
 // named is the value of a variable, a local or a block.

@@ -540,11 +540,20 @@ func TestPostconditions(t *testing.T) {
   }
 }`)
 	d := decode(t, c, "volume.data", nil)[0]
-	in := func(region string) diag.List {
-		return d.Postconditions(cty.ObjectVal(map[string]cty.Value{"region": cty.StringVal(region)}))
+	in := func(region cty.Value) (Status, diag.List) {
+		verdicts, list := d.Postconditions(cty.ObjectVal(map[string]cty.Value{"region": region}))
+		require.Len(t, verdicts, 1)
+		return verdicts[0].Status, list
 	}
-	require.Empty(t, in("eu"))
-	require.Equal(t, "Must be in Europe, not in us.", in("us")[0].Detail)
+	status, list := in(cty.StringVal("eu"))
+	require.Equal(t, Holds, status)
+	require.Empty(t, list)
+	status, list = in(cty.StringVal("us"))
+	require.Equal(t, Fails, status)
+	require.Equal(t, "Must be in Europe, not in us.", list[0].Detail)
+	status, list = in(cty.UnknownVal(cty.String))
+	require.Equal(t, Unknown, status)
+	require.Empty(t, list)
 }
 
 func TestLocalsAreEvaluatedOnceInAWalk(t *testing.T) {

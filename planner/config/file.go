@@ -21,7 +21,7 @@ type file struct {
 }
 
 // later lists the blocks of the language that this version does not have.
-var later = [...]string{"data", "module", "moved", "removed", "import", "check", "policy"}
+var later = [...]string{"data", "module", "moved", "removed", "import", "policy"}
 
 func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
@@ -76,6 +76,9 @@ func (p *fileReader) json() {
 		h := hcl.BlockHeaderSchema{Type: t.Name}
 		if t.Label {
 			h.LabelNames = []string{"name"}
+			if len(t.Kinds()) > 0 {
+				h.LabelNames = []string{"kind", "name"}
+			}
 		}
 		want.Blocks = append(want.Blocks, h)
 	}
@@ -155,7 +158,7 @@ func (p *fileReader) block(in *hcl.Block) {
 	p.written = !t.Repeat
 	where := t.Name
 	if t.Label {
-		where += " " + quoted(b.Addr.Name)
+		where += " " + quotedLabels(in.Labels)
 	}
 	switch {
 	case t.Open:
@@ -192,6 +195,8 @@ func (p *fileReader) labels(in *hcl.Block, b *Block) bool {
 	case b.Type.Label && len(in.Labels) == 0:
 		p.errorAt(in.DefRange, "A label is needed", "%s needs a name: write %s \"name\" { ... }.", in.Type, in.Type)
 		return false
+	case len(b.Type.Kinds()) > 0:
+		return p.twoLabels(in, b)
 	case b.Type.Label && len(in.Labels) > 1:
 		p.errorAt(in.LabelRanges[1], "A label too many", "%s has one label, its name: write %s %q { ... }.", in.Type, in.Type, in.Labels[0])
 		return false
@@ -199,11 +204,46 @@ func (p *fileReader) labels(in *hcl.Block, b *Block) bool {
 		return true
 	}
 	b.Addr.Name = in.Labels[0]
-	if !hclsyntax.ValidIdentifier(b.Addr.Name) {
-		p.errorAt(in.LabelRanges[0], "Label is no name", "A label starts with a letter and has letters, digits, underscores and hyphens, because addresses such as %s.name are made of it.", in.Type)
+	return p.isName(in, 0)
+}
+
+func (p *fileReader) isName(in *hcl.Block, i int) bool {
+	if !hclsyntax.ValidIdentifier(in.Labels[i]) {
+		p.errorAt(in.LabelRanges[i], "Label is no name", "A label starts with a letter and has letters, digits, underscores and hyphens, because addresses such as %s.name are made of it.", in.Type)
 		return false
 	}
 	return true
+}
+
+// twoLabels reads the labels of a block that has a kind before its name.
+func (p *fileReader) twoLabels(in *hcl.Block, b *Block) bool {
+	kinds := b.Type.Kinds()
+	switch {
+	case !slices.Contains(kinds, in.Labels[0]):
+		hint := schema.DidYouMean(in.Labels[0], kinds)
+		if len(in.Labels) == 1 {
+			hint = ""
+		}
+		p.errorAt(in.LabelRanges[0], "Unknown kind", "The first label of %s says what is looked up: %s. There is no %s %q.%s", in.Type, strings.Join(kinds, ", "), in.Type, in.Labels[0], hint)
+		return false
+	case len(in.Labels) == 1:
+		p.errorAt(in.LabelRanges[0], "A label is needed", "%s %q needs a name: write %s %q \"name\" { ... }.", in.Type, in.Labels[0], in.Type, in.Labels[0])
+		return false
+	case len(in.Labels) > 2:
+		p.errorAt(in.LabelRanges[2], "A label too many", "%s has two labels, its kind and its name: write %s %q %q { ... }.", in.Type, in.Type, in.Labels[0], in.Labels[1])
+		return false
+	}
+	b.Addr.Name = in.Labels[0] + "." + in.Labels[1]
+	return p.isName(in, 1)
+}
+
+// quotedLabels prints the labels of a block as they are written.
+func quotedLabels(labels []string) string {
+	out := make([]string, len(labels))
+	for i, l := range labels {
+		out[i] = quoted(l)
+	}
+	return strings.Join(out, " ")
 }
 
 // open reads a block whose names are the user's own.

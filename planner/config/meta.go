@@ -1,13 +1,10 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
-	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -38,7 +35,9 @@ func (d *decoder) meta(out *Decoded) {
 		}
 	}
 	for _, n := range b.lifecycle.body.nestedOf("precondition") {
-		d.list = append(d.list, d.c.condition(n.body, d.ctx, nil, "")...)
+		v, list := d.c.judge(n.body, d.ctx, nil, "")
+		out.before = append(out.before, v)
+		d.list = append(d.list, list...)
 	}
 }
 
@@ -80,60 +79,4 @@ func (d *decoder) ignore(a *attribute, m *Meta, o *schema.Object) {
 		}
 		m.IgnoreChanges = append(m.IgnoreChanges, name)
 	}
-}
-
-// condition checks a rule with condition and error_message. Without a context one is made. An unknown condition holds
-// for now.
-func (c *Config) condition(b *body, ctx *hcl.EvalContext, more extra, note string) diag.List {
-	cond, message := b.attr("condition"), b.attr("error_message")
-	if cond == nil || message == nil {
-		return nil // reported as missing
-	}
-	var list diag.List
-	if ctx == nil {
-		ctx, list = c.contextOf(nil, more, cond.uses, message.uses)
-	}
-	v, ds := c.eval(cond, ctx)
-	if list = append(list, ds...); list.HasErrors() {
-		return list
-	}
-	written := v
-	v, _ = v.Unmark()
-	v, err := convertTo(v, cty.Bool)
-	switch {
-	case err != nil || v.IsNull():
-		return append(list, c.about(cond, ctx, cond.expr.Range(), "A condition is neither true nor false", "A condition is an expression such as var.size > 0%s.", shown(written))...)
-	case !v.IsKnown() || v.True():
-		return list
-	}
-	text, ds := c.eval(message, ctx)
-	list = append(list, ds...)
-	detail := "The condition does not hold. Its message is sensitive, so it is not shown."
-	if s, err := convertTo(text, cty.String); err == nil && !text.ContainsMarked() && s.IsKnown() && !s.IsNull() {
-		detail = s.AsString()
-	}
-	if note != "" {
-		detail = fmt.Sprintf("%s\n%s", detail, note)
-	}
-	return append(list, c.about(cond, ctx, cond.expr.Range(), "Condition does not hold", "%s", detail)...)
-}
-
-// Postconditions checks what the block promises of the resource once it is there. Self is its value.
-func (d *Decoded) Postconditions(self cty.Value) diag.List {
-	if d.Block.lifecycle == nil {
-		return nil
-	}
-	var list diag.List
-	more := extra{"self": self}
-	for name, v := range d.inst.names() {
-		more[name] = v
-	}
-	for _, n := range d.Block.lifecycle.body.nestedOf("postcondition") {
-		ctx, ds := d.config.contextOf(d.scope, more, n.uses())
-		list = append(list, ds...)
-		list = append(list, d.config.condition(n.body, ctx, nil, "")...)
-	}
-	list.For(d.inst.label())
-	d.config.Snippets(list)
-	return list
 }

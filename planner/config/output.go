@@ -16,6 +16,8 @@ type Output struct {
 	Value       cty.Value // unmarked only if the output is not sensitive
 	Description string
 	Sensitive   bool
+	// Preconditions tells what became of them.
+	Preconditions []Verdict
 }
 
 // EvaluateOutput evaluates a block `output`. A sensitive value in an output that is not declared as sensitive is an error.
@@ -32,7 +34,9 @@ func (c *Config) EvaluateOutput(b *Block, scope Scope) (Output, diag.List) {
 		}
 	}
 	for _, n := range b.body.nestedOf("precondition") {
-		d.list = append(d.list, c.condition(n.body, ctx, nil, "")...)
+		v, ds := c.judge(n.body, ctx, nil, "")
+		out.Preconditions = append(out.Preconditions, v)
+		d.list = append(d.list, ds...)
 	}
 	if a := b.body.attr("value"); a != nil {
 		v, ds := c.eval(a, ctx)

@@ -14,7 +14,7 @@ import (
 // use is one mention of a name in an expression.
 type use struct {
 	root      string // var, local, each, count, path, node, replica, self, or the type of a block
-	name      string // the step after it, "" if that is not a plain name
+	name      string // the step after it, "" if that is not a plain name; of a block with two labels both: offers.cheap
 	traversal hcl.Traversal
 }
 
@@ -57,26 +57,46 @@ func usesOf(expr hcl.Expression) []use {
 
 func useOf(t hcl.Traversal) use {
 	u := use{root: t.RootName(), traversal: t}
-	if len(t) < 2 {
-		return u
-	}
-	switch step := t[1].(type) {
-	case hcl.TraverseAttr:
-		u.name = step.Name
-	case hcl.TraverseIndex:
-		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
-			u.name = step.Key.AsString()
+	u.name = stepText(t, 1)
+	if labels(u.root) == 2 {
+		if second := stepText(t, 2); second != "" {
+			u.name += "." + second
 		}
 	}
 	return u
 }
 
+// labels is how many steps behind the root of a traversal name a block.
+func labels(root string) int {
+	if root == "data" {
+		return 2
+	}
+	return 1
+}
+
+// stepText is the name that a step of a traversal says, "" if it says none.
+func stepText(t hcl.Traversal, i int) string {
+	if len(t) <= i {
+		return ""
+	}
+	switch step := t[i].(type) {
+	case hcl.TraverseAttr:
+		return step.Name
+	case hcl.TraverseIndex:
+		if step.Key.Type() == cty.String && step.Key.IsKnown() && !step.Key.IsNull() {
+			return step.Key.AsString()
+		}
+	}
+	return ""
+}
+
 // key is the repetition that a traversal of a block names.
 func (u use) key() addr.Key {
-	if len(u.traversal) < 3 {
+	at := 1 + labels(u.root)
+	if len(u.traversal) <= at {
 		return addr.NoKey
 	}
-	step, ok := u.traversal[2].(hcl.TraverseIndex)
+	step, ok := u.traversal[at].(hcl.TraverseIndex)
 	if !ok || step.Key.IsNull() || !step.Key.IsKnown() {
 		return addr.NoKey
 	}

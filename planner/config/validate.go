@@ -21,6 +21,11 @@ func (c *Config) Validate() diag.List {
 			list = append(list, ds...)
 			continue
 		}
+		if b.Type.Name == "check" {
+			_, ds := c.EvaluateCheck(b, nil)
+			list = append(list, ds...)
+			continue
+		}
 		instances, deferred, ds := c.Repetition(b, nil)
 		list = append(list, ds...)
 		if deferred != nil {
@@ -40,7 +45,7 @@ func (c *Config) Validate() diag.List {
 	}
 	list = append(list, CheckNames(decoded)...)
 	c.Snippets(list)
-	list = once(list)
+	list = FoldConditions(once(list))
 	list.Sort()
 	return list
 }

@@ -37,6 +37,7 @@ type Plan struct {
 	Outputs     map[string]*Output `json:"outputs"`
 	Cost        Cost               `json:"cost"`
 	Policies    []Policy           `json:"policies"`
+	Checks      []Check            `json:"checks,omitempty"` // what became of every condition
 	Diagnostics diag.List          `json:"diagnostics"`
 
 	// What apply needs beside the changes.
@@ -255,6 +256,35 @@ type Policy struct {
 	Name    string `json:"name"`
 	Result  string `json:"result"`
 	Message string `json:"message,omitempty"`
+}
+
+// Check is what became of the conditions of one block: the assertions of a check, or what a block demands before and
+// promises afterwards. Repetitions of the block are counted together.
+type Check struct {
+	Address  string      `json:"address"` // of the block: check.budget, volume.data
+	Kind     string      `json:"kind"`    // check, resource, data or output
+	Status   CheckStatus `json:"status"`  // the worst of all
+	Passed   int         `json:"passed"`
+	Failed   int         `json:"failed"`  // broken ones too; of a check only, since anything else makes no plan
+	Unknown  int         `json:"unknown"` // known after apply
+	Problems []Problem   `json:"problems,omitempty"`
+}
+
+// CheckStatus says whether conditions hold.
+type CheckStatus string
+
+// Statuses of checks, the best first.
+const (
+	CheckPass    CheckStatus = "pass"
+	CheckUnknown CheckStatus = "unknown"
+	CheckFail    CheckStatus = "fail"
+	CheckError   CheckStatus = "error" // a condition cannot be evaluated
+)
+
+// Problem is a condition that does not hold.
+type Problem struct {
+	Message string `json:"message"`
+	Place   string `json:"place"` // main.dstack.hcl:12
 }
 
 // Source is one file of the configuration.

@@ -38,7 +38,44 @@ func (v *changeView) remarks() []remark {
 		}
 		out = append(out, remark{"Policies", text})
 	}
+	if text := checksText(v.p.Checks); text != "" {
+		out = append(out, remark{"Checks", text})
+	}
 	return out
+}
+
+// checksText counts the conditions that hold, where not all of them do. Which fail, and why, stands with the warnings.
+func checksText(list []plan.Check) string {
+	held, failed := 0, 0
+	var unknown []string
+	for _, c := range list {
+		held += c.Passed
+		failed += c.Failed
+		if c.Unknown > 0 {
+			unknown = append(unknown, c.Address)
+		}
+	}
+	var parts []string
+	if held > 0 {
+		parts = append(parts, grouped(held)+holds(held))
+	}
+	if failed > 0 {
+		parts = append(parts, grouped(failed)+" failed")
+	}
+	if len(unknown) > 0 {
+		parts = append(parts, addresses(unknown)+" known after apply")
+	}
+	if failed == 0 && len(unknown) == 0 {
+		return ""
+	}
+	return strings.Join(parts, ", ")
+}
+
+func holds(n int) string {
+	if n == 1 {
+		return " holds"
+	}
+	return " hold"
 }
 
 // remarkWidth is the room for the word in front of a remark.

@@ -229,6 +229,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 		return a.after(ctx, f, ap)
 	}
 	code := a.ending(result, p, st, w, a.now().Sub(began))
+	a.complain(result.Warnings)
 	if code == exitOK && cancelled {
 		code = exitInterrupted
 	}
