@@ -60,6 +60,9 @@ func (c conformer) unmarked(a *Attribute, v cty.Value, path cty.Path) (cty.Value
 	case v.IsNull():
 		return cty.NullVal(a.Type), nil
 	case !v.IsKnown():
+		if err := a.couldBe(v.Type(), path); err != nil {
+			return cty.NilVal, err
+		}
 		return cty.UnknownVal(a.Type), nil
 	case a.Ref:
 		return reference(a, v, path)
@@ -70,6 +73,41 @@ func (c conformer) unmarked(a *Attribute, v cty.Value, path cty.Path) (cty.Value
 		return c.list(a, v, path)
 	}
 	return c.single(a, a.Type, v, path)
+}
+
+// couldBe refuses an unknown value whose type shows that it cannot be right, whatever it turns out to be.
+func (a *Attribute) couldBe(ty cty.Type, path cty.Path) error {
+	elem := reflect.PointerTo(a.goType)
+	switch {
+	case ty == cty.DynamicPseudoType || a.Type == cty.DynamicPseudoType || a.Ref || a.Env:
+	case a.Type.IsListType():
+		if ty.IsPrimitiveType() {
+			return notList(ty, path)
+		}
+	case elem.Implements(textType) || elem.Implements(conformerType):
+	case a.Elem != nil:
+		if ty.IsPrimitiveType() {
+			return notObject(a.Elem, ty, path)
+		}
+	case convert.GetConversionUnsafe(ty, a.Type) == nil && !ty.Equals(a.Type):
+		return wrongType(a.Type, ty, path)
+	}
+	return nil
+}
+
+func notObject(o *Object, ty cty.Type, path cty.Path) error {
+	return &ConformError{Path: path, Offset: -1, Summary: "An object is needed",
+		Detail: fmt.Sprintf("This is %s. Write it as { %s = ... }.", article(ty), o.Attrs[0].Name)}
+}
+
+func wrongType(want, have cty.Type, path cty.Path) error {
+	return &ConformError{Path: path, Offset: -1, Summary: "Value has the wrong type",
+		Detail: fmt.Sprintf("%s is needed here, and this is %s.", article(want), article(have))}
+}
+
+func notList(ty cty.Type, path cty.Path) error {
+	return &ConformError{Path: path, Offset: -1, Summary: "A list is needed",
+		Detail: fmt.Sprintf("This is %s. Write the value between brackets, as in [\"a\", \"b\"].", article(ty))}
 }
 
 // single conforms one element: a text, an object, or a plain value.
@@ -134,8 +172,7 @@ func (c conformer) plain(ty cty.Type, v cty.Value, path cty.Path) (cty.Value, er
 	v, marks := v.UnmarkDeep()
 	out, err := convert.Convert(v, ty)
 	if err != nil {
-		return cty.NilVal, &ConformError{Path: path, Offset: -1, Summary: "Value has the wrong type",
-			Detail: fmt.Sprintf("%s is needed here, and this is %s.", article(ty), article(v.Type()))}
+		return cty.NilVal, wrongType(ty, v.Type(), path)
 	}
 	return out.WithMarks(marks), nil
 }
@@ -143,8 +180,7 @@ func (c conformer) plain(ty cty.Type, v cty.Value, path cty.Path) (cty.Value, er
 func (c conformer) list(a *Attribute, v cty.Value, path cty.Path) (cty.Value, error) {
 	ty := v.Type()
 	if !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
-		return cty.NilVal, &ConformError{Path: path, Offset: -1, Summary: "A list is needed",
-			Detail: fmt.Sprintf("This is %s. Write the value between brackets, as in [\"a\", \"b\"].", article(ty))}
+		return cty.NilVal, notList(ty, path)
 	}
 	elem := a.Type.ElementType()
 	if v.LengthInt() == 0 {
@@ -174,8 +210,7 @@ func (c conformer) list(a *Attribute, v cty.Value, path cty.Path) (cty.Value, er
 func (c conformer) object(o *Object, v cty.Value, path cty.Path) (cty.Value, error) {
 	ty := v.Type()
 	if !ty.IsObjectType() && !ty.IsMapType() {
-		return cty.NilVal, &ConformError{Path: path, Offset: -1, Summary: "An object is needed",
-			Detail: fmt.Sprintf("This is %s. Write it as { %s = ... }.", article(ty), o.Attrs[0].Name)}
+		return cty.NilVal, notObject(o, ty, path)
 	}
 	have := map[string]cty.Value{}
 	for it := v.ElementIterator(); it.Next(); {

@@ -134,6 +134,10 @@ func TestConform(t *testing.T) {
 		"a model by name":                        {service.Attr("model"), str("llama"), obj("name", str("llama"), "type", cty.NullVal(cty.String), "format", cty.NullVal(cty.String), "prefix", cty.NullVal(cty.String), "chat_template", cty.NullVal(cty.String), "eos_token", cty.NullVal(cty.String)), ""},
 		"a bad text says what and how":           {task.Attr("max_price"), str("-1"), cty.NilVal, "negative"},
 		"unknown stays unknown":                  {task.Attr("nodes"), cty.UnknownVal(cty.Number), cty.UnknownVal(cty.Number), ""},
+		"an unknown text is no list":             {task.Attr("commands"), cty.UnknownVal(cty.String), cty.NilVal, "A list is needed"},
+		"an unknown list is no number":           {task.Attr("nodes"), cty.UnknownVal(cty.List(cty.String)), cty.NilVal, "Value has the wrong type"},
+		"an unknown text may be a number":        {task.Attr("nodes"), cty.UnknownVal(cty.String), cty.UnknownVal(cty.Number), ""},
+		"an unknown number is no object":         {task.Attr("resources"), cty.UnknownVal(cty.Number), cty.NilVal, "An object is needed"},
 		"an unknown of unknown type gets a type": {task.Attr("commands"), cty.DynamicVal, cty.UnknownVal(cty.List(cty.String)), ""},
 		"null stays null":                        {task.Attr("commands"), cty.NullVal(cty.DynamicPseudoType), cty.NullVal(cty.List(cty.String)), ""},
 	} {

@@ -93,6 +93,12 @@ func (c *Config) exists(u use) bool {
 	return c.byAddr[u.block()] != nil
 }
 
+// mayBeMissing tells whether a use names something of the kind that files declare.
+func (c *Config) mayBeMissing(u use) bool {
+	t, isBlock := schema.BlockTypeOf(u.root)
+	return u.root == "var" || u.root == "local" || isBlock && t.Label
+}
+
 // checkUses checks every name in an expression. The block is nil in locals.
 func (c *Config) checkUses(b *Block, a *attribute, top *schema.Attribute) diag.List {
 	var list diag.List
@@ -109,6 +115,9 @@ func (c *Config) checkUses(b *Block, a *attribute, top *schema.Attribute) diag.L
 // checkUse says what is wrong with one name, nothing if it is right.
 func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) (summary, detail string) {
 	const nothing = "Reference to nothing"
+	if c.partial && u.name != "" && c.mayBeMissing(u) {
+		return "", "" // it may stand in the file that could not be parsed
+	}
 	switch u.root {
 	case "var":
 		if u.name == "" {

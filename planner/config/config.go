@@ -83,7 +83,7 @@ func (c *Config) Blocks() []*Block { return c.blocks }
 // Block returns the block of that address, nil if there is none.
 func (c *Config) Block(a addr.Block) *Block { return c.byAddr[a] }
 
-// Dstack returns the settings of the configuration itself.
+// Dstack returns the settings of the configuration itself. Where errors keep them from being read, Store is "".
 func (c *Config) Dstack() Settings { return c.settings }
 
 // References lists the blocks that b refers to, depends_on included, also by way of locals. Each is listed as often as

@@ -181,6 +181,8 @@ type local struct {
 	name string
 	attr *attribute
 
+	endless bool // it is part of a cycle, or depends on one, so it is not evaluated
+
 	closed bool        // refs was computed, or is being computed
 	refs   []Reference // blocks that it refers to, also by way of other locals
 
@@ -215,8 +217,11 @@ type localCache struct {
 }
 
 // local evaluates a local: once if it depends on no block, else once in a walk or for each block that uses it. What
-// is wrong with it is reported to the first who asks.
+// is wrong with it is reported to the first who asks. One that never ends is unknown.
 func (c *Config) local(l *local, scope Scope, known memo) (cty.Value, diag.List) {
+	if l.endless {
+		return cty.DynamicVal, nil
+	}
 	if len(l.refs) == 0 {
 		l.once.Do(func() {
 			ctx, list := c.contextOf(nil, nil, l.attr.uses)

@@ -86,20 +86,16 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
 		list = append(list, diag.Errorf("No configuration here", "There is no *.dstack.hcl or *.dstack.json file in %s. To start with an example:\n  dstack init --example quickstart", c.Dir)...)
 	}
-	if !c.partial {
-		list = append(list, c.setVariables(o)...)
-		list = append(list, c.checkReferences()...)
-		list = append(list, c.sortBlocks()...)
-	}
-	if !c.partial && !c.cyclic {
-		found := list.HasErrors()
-		list = append(list, c.evaluateLocals()...)
-		list = append(list, c.validateVariables()...)
-		list = append(list, c.readSettings(o.Version)...)
-		list = append(list, c.checkBackends()...)
-		if found || list.HasErrors() {
-			list = append(list, c.Validate()...) // nobody evaluates the rest any more, so it is done now
-		}
+	list = append(list, c.setVariables(o)...)
+	list = append(list, c.checkReferences()...)
+	list = append(list, c.sortBlocks()...)
+	found := list.HasErrors()
+	list = append(list, c.evaluateLocals()...)
+	list = append(list, c.validateVariables()...)
+	list = append(list, c.readSettings(o.Version)...)
+	list = append(list, c.checkBackends()...)
+	if found || list.HasErrors() {
+		list = append(list, c.Validate()...) // nobody evaluates the rest any more, so it is done now
 	}
 	list.Sort()
 	c.Snippets(list)
@@ -272,6 +268,9 @@ func (c *Config) checkBackends() diag.List {
 		known = []string{"local"}
 	}
 	var list diag.List
+	if c.partial {
+		return nil // its block may stand in the file that could not be parsed
+	}
 	for _, b := range c.blocks {
 		for _, name := range []string{"backend", "backends"} {
 			a := b.body.attr(name)

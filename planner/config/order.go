@@ -103,6 +103,11 @@ func (c *Config) sortBlocks() diag.List {
 	}
 	if len(queue) < len(t.names) {
 		c.cyclic = true
+		for v := t.blocks; v < len(waiting); v++ {
+			if waiting[v] > 0 {
+				c.locals[strings.TrimPrefix(t.names[v], "local.")].endless = true
+			}
+		}
 		return t.cycles(waiting)
 	}
 	c.levels = make([][]*Block, last+1)

@@ -15,6 +15,9 @@ import (
 func (c *Config) readSettings(version string) diag.List {
 	c.settings = Settings{Store: "local"}
 	if c.dstack == nil {
+		if c.partial {
+			c.settings = Settings{} // it may stand in the file that could not be parsed
+		}
 		return nil
 	}
 	b := c.dstack
@@ -36,6 +39,10 @@ func (c *Config) readSettings(version string) diag.List {
 	d := decoder{c: c, ctx: ctx, list: ds}
 	v := cty.ObjectVal(d.object(b.body, nil))
 	if list = d.list; list.HasErrors() {
+		return list
+	}
+	if !v.IsWhollyKnown() { // because of an error that is reported
+		c.settings = Settings{}
 		return list
 	}
 	for _, a := range []string{"state", "access"} {

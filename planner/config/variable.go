@@ -140,6 +140,9 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 			continue
 		}
 		if c.variables[a.Name] == nil {
+			if c.partial {
+				continue // its block may stand in the file that could not be parsed
+			}
 			list = append(list, diag.Errorf("No such variable", "--var gives a value to %q, which no variable block declares.%s To declare it:\n  variable %q {}",
 				a.Name, schema.DidYouMean(a.Name, names), a.Name)...)
 			continue
@@ -167,6 +170,9 @@ func (c *Config) setVariable(v *variable, values map[string]given, o LoadOptions
 	}
 	if !ok && v.body.attr("default") != nil {
 		return nil // the default is wrong, which is reported
+	}
+	if !ok && c.partial {
+		return nil // nothing comes of this configuration, so nobody needs to give more
 	}
 	if !ok && o.Prompt != nil {
 		text, err := o.Prompt(v.name, v.description, v.sensitive || v.ephemeral)
@@ -302,6 +308,9 @@ func (c *Config) readVariables(path string, values map[string]given, names []str
 		a := attrs[name]
 		v := c.variables[name]
 		if v == nil {
+			if c.partial {
+				continue
+			}
 			list = append(list, diag.Warnf("No such variable", "This file gives a value to %q, which no variable block declares.%s", name, schema.DidYouMean(name, names)).At(&a.NameRange)...)
 			continue
 		}
@@ -326,14 +335,15 @@ func (c *Config) validateVariables() diag.List {
 	for _, name := range slices.Sorted(maps.Keys(c.variables)) {
 		v := c.variables[name]
 		for _, n := range v.body.nestedOf("validation") {
-			for _, a := range n.body.attrs {
-				for _, u := range a.uses {
-					if u.root != "var" && u.root != "local" && u.root != "path" {
-						rng := u.rng()
-						list = append(list, diag.Errorf("Reference has no place here", "A validation is checked before anything else, so it can refer to variables and to locals that depend on no block; %s is neither.", traversalText(u.traversal)).At(&rng)...)
-						return list
-					}
+			before := len(list)
+			for _, u := range n.uses() {
+				if u.root != "var" && u.root != "local" && u.root != "path" {
+					rng := u.rng()
+					list = append(list, diag.Errorf("Reference has no place here", "A validation is checked before anything else, so it can refer to variables and to locals that depend on no block; %s is neither.", traversalText(u.traversal)).At(&rng)...)
 				}
+			}
+			if len(list) > before {
+				continue
 			}
 			list = append(list, c.condition(n.body, nil, nil, fmt.Sprintf("The value came from %s.", v.from)).For("var."+name)...)
 		}

@@ -100,7 +100,7 @@ func (a *app) openState(ctx context.Context, in inputs) (*folder, error) {
 func aboutSettings(list diag.List) diag.List {
 	var out diag.List
 	for _, d := range list {
-		if d.Snippet != nil && (d.Snippet.Context == "dstack" || strings.HasPrefix(d.Snippet.Context, "dstack,")) {
+		if d.Snippet != nil && (d.Snippet.Context == "in dstack" || strings.HasPrefix(d.Snippet.Context, "in dstack,")) {
 			out = append(out, d)
 		}
 	}
