@@ -19,14 +19,14 @@ import (
 // CheckSyntax reports what is wrong with a text as HCL, in the words in which Load reports it: nothing for one that
 // parses. What its blocks and arguments are called does not matter.
 func CheckSyntax(s Source) diag.List {
-	if list := checkDepth(s); list != nil {
-		return list
+	list := checkDepth(s)
+	if list == nil {
+		_, ds := hclsyntax.ParseConfig(s.Text, s.Path, hcl.InitialPos)
+		if !ds.HasErrors() {
+			return nil
+		}
+		list = explainSyntax(s, ds)
 	}
-	_, ds := hclsyntax.ParseConfig(s.Text, s.Path, hcl.InitialPos)
-	if !ds.HasErrors() {
-		return nil
-	}
-	list := explainSyntax(s, ds)
 	list.Sort()
 	quoteSource(list, s)
 	return list
