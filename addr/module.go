@@ -85,3 +85,14 @@ func (m Module) steps() []step {
 	}
 	return out
 }
+
+// Join returns the path of a module inside m.
+func (m Module) Join(inner Module) Module {
+	switch {
+	case m == Root:
+		return inner
+	case inner == Root:
+		return m
+	}
+	return m + "." + inner
+}

@@ -68,18 +68,32 @@ func MustParse(s string) Resource {
 }
 
 func parse(s string) (Resource, error) {
-	if steps, ok := plainSteps(s); ok {
-		return fromSteps(s, steps)
+	steps, err := stepsOf(s)
+	if err != nil {
+		return Resource{}, err
 	}
-	return parseHCL(s)
+	return fromSteps(s, steps)
 }
 
-// parseHCL reads an address as HCL reads a traversal, which says what an address may look like.
-func parseHCL(s string) (Resource, error) {
+// stepsOf takes an address apart.
+func stepsOf(s string) ([]step, error) {
+	if steps, ok := plainSteps(s); ok {
+		return steps, nil
+	}
+	return stepsHCL(s)
+}
+
+// stepsHCL reads an address as HCL reads a traversal, which says what an address may look like.
+func stepsHCL(s string) ([]step, error) {
 	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
 	if diags.HasErrors() {
-		return Resource{}, &ParseError{s, diags[0].Detail}
+		return nil, &ParseError{s, diags[0].Detail}
 	}
+	return traversed(s, t)
+}
+
+// traversed takes a traversal apart. s is what the error quotes.
+func traversed(s string, t hcl.Traversal) ([]step, error) {
 	steps := make([]step, 0, len(t))
 	for _, tr := range t {
 		switch tr := tr.(type) {
@@ -90,18 +104,18 @@ func parseHCL(s string) (Resource, error) {
 		case hcl.TraverseIndex:
 			last := &steps[len(steps)-1]
 			if last.key.IsSet() {
-				return Resource{}, &ParseError{s, "two keys follow each other"}
+				return nil, &ParseError{s, "two keys follow each other"}
 			}
 			k, err := keyOf(tr.Key)
 			if err != nil {
-				return Resource{}, &ParseError{s, err.Error()}
+				return nil, &ParseError{s, err.Error()}
 			}
 			last.key = k
 		default:
-			return Resource{}, &ParseError{s, "a splat stands for many addresses; name one"}
+			return nil, &ParseError{s, "a splat stands for many addresses; name one"}
 		}
 	}
-	return fromSteps(s, steps)
+	return steps, nil
 }
 
 type step struct {
@@ -111,6 +125,7 @@ type step struct {
 
 func keyOf(v cty.Value) (Key, error) {
 	switch {
+	case v.IsNull() || !v.IsKnown() || v.IsMarked():
 	case v.Type() == cty.String:
 		return String(v.AsString()), nil
 	case v.Type() == cty.Number:
@@ -123,17 +138,26 @@ func keyOf(v cty.Value) (Key, error) {
 	return NoKey, fmt.Errorf("a key is a number or a quoted string")
 }
 
-func fromSteps(s string, steps []step) (Resource, error) {
+// modules reads the path of the module at the beginning of an address.
+func modules(s string, steps []step) (Module, []step, error) {
 	mod := Root
 	for len(steps) >= 2 && steps[0].name == "module" {
 		if steps[0].key.IsSet() {
-			return Resource{}, &ParseError{s, `"module" takes a name first, as in module.eu["a"]`}
+			return Root, nil, &ParseError{s, `"module" takes a name first, as in module.eu["a"]`}
 		}
 		if len(steps) == 2 { // the call of a module, as depends_on names it
 			break
 		}
 		mod = mod.Child(steps[1].name, steps[1].key)
 		steps = steps[2:]
+	}
+	return mod, steps, nil
+}
+
+func fromSteps(s string, steps []step) (Resource, error) {
+	mod, steps, err := modules(s, steps)
+	if err != nil {
+		return Resource{}, err
 	}
 	if len(steps) < 2 {
 		return Resource{}, &ParseError{s, "a type and a name are needed, as in fleet.train"}

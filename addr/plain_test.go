@@ -57,11 +57,20 @@ func TestPlainReadsNothingOtherwiseThanHCL(t *testing.T) {
 	}
 }
 
+// asHCL reads an address with HCL's own scanner.
+func asHCL(s string) (Resource, error) {
+	steps, err := stepsHCL(s)
+	if err != nil {
+		return Resource{}, err
+	}
+	return fromSteps(s, steps)
+}
+
 // sameAsHCL fails when an address means one thing to the quick reader and another to HCL.
 func sameAsHCL(t *testing.T, s string) {
 	t.Helper()
 	got, gotErr := parse(s)
-	want, wantErr := parseHCL(s)
+	want, wantErr := asHCL(s)
 	require.Equal(t, wantErr, gotErr)
 	require.Equal(t, want, got)
 }

@@ -61,6 +61,9 @@ func (p *Planner) explained(l diag.List) diag.List {
 
 // prepare evaluates the backends, and asks the providers what is there.
 func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.List) {
+	if len(p.Config.Moved())+len(p.Config.Removed()) > 0 {
+		return nil, diag.Errorf("Blocks are not planned yet", "The blocks moved and removed are read, and this version does not plan them yet.")
+	}
 	levels, diags := p.Config.Order()
 	if diags.HasErrors() {
 		return nil, diags

@@ -28,6 +28,9 @@ func BlockTypes() []BlockType {
 		{"task", "Commands that run until they end, on one node or several.", true, true, false, Of[Task]()},
 		{"service", "Commands that answer requests, in replicas.", true, true, false, Of[Service]()},
 		{"check", "Assertions that are looked at with every plan and after every apply, and warn.", true, false, false, Of[Check]()},
+		{"moved", "An address that has changed: what is recorded under the old one goes on under the new one.", false, false, false, Of[Moved]()},
+		{"removed", "A block that was taken out, with what becomes of what it stood for.", false, false, false, Of[Removed]()},
+		{"import", "Something that exists and is taken over.", false, false, false, Of[Import]()},
 	}
 }
 
@@ -285,4 +288,29 @@ type Scaling struct {
 	Target         float64        `name:"target,required" rule:"more than 0" doc:"How much of it one replica takes."`
 	ScaleUpDelay   value.Duration `name:"scale_up_delay" default:"5m" doc:"The least time before there are more."`
 	ScaleDownDelay value.Duration `name:"scale_down_delay" default:"10m" doc:"The least time before there are fewer."`
+}
+
+// Moved is the block `moved`.
+type Moved struct {
+	From Any `name:"from,required,address" doc:"The old address: of a block, of one repetition of it, of one instance, or of a module."`
+	To   Any `name:"to,required,address" doc:"The new address, of the same sort."`
+}
+
+// Removed is the block `removed`.
+type Removed struct {
+	From      Any               `name:"from,required,address" doc:"The address of what was taken out: a block, one repetition of it, one instance, or a module."`
+	Lifecycle *RemovedLifecycle `name:"lifecycle,block" doc:"What becomes of it."`
+}
+
+// RemovedLifecycle is the block `lifecycle` in `removed`.
+type RemovedLifecycle struct {
+	Destroy *bool `name:"destroy" default:"true" doc:"Whether it is destroyed. With false it is forgotten: it goes on, and goes on costing money, outside of the state."`
+}
+
+// Import is the block `import`.
+type Import struct {
+	To      Any    `name:"to,required,address" doc:"The address under which it is recorded from now on: of a volume, a gateway, or an instance such as fleet.lab.instance[0]. With for_each its keys may use each.key."`
+	ID      string `name:"id,required" doc:"What its provider calls it; see dstack providers schema."`
+	Backend string `name:"backend" doc:"The backend that it is on; that of the block that to names unless set."`
+	ForEach Any    `name:"for_each" doc:"A map or a set of strings: one import for each, with each.key and each.value."`
 }

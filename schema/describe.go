@@ -120,6 +120,8 @@ func (a *Attribute) typeWords() (words, grammar string) {
 		return "block", ""
 	case a.Ref:
 		return "reference", ""
+	case a.Address && a.Type == cty.DynamicPseudoType:
+		return "address", ""
 	case a.Env:
 		return "Environment", grammarOf("Env")
 	case a.Grammar != "":

@@ -171,7 +171,7 @@ type Job struct {
 	Mounts       []Mount             `name:"volumes" change:"replace" doc:"What is mounted where."`
 	Ports        []value.PortMapping `name:"ports" change:"update" doc:"Ports that attach forwards."`
 	Port         value.ServicePort   `name:"port" change:"replace" doc:"The port on which a service answers."`
-	Gateway      string              `name:"gateway" change:"update" doc:"Address of the gateway that publishes the service."`
+	Gateway      string              `name:"gateway,address" change:"update" doc:"Address of the gateway that publishes the service."`
 	StripPrefix  bool                `name:"strip_prefix" change:"update" doc:"Whether a path prefix of the proxy is taken away."`
 	Auth         bool                `name:"auth" change:"update" doc:"Whether requests need a bearer token."`
 	Tokens       []string            `name:"tokens,sensitive" change:"update" doc:"The bearer tokens that the service takes."`
@@ -188,7 +188,7 @@ type Job struct {
 	InactivityDuration value.OffDuration `name:"inactivity_duration" change:"update" doc:"How long a dev environment may be without a connection."`
 	Retry              value.RetryPolicy `name:"retry" change:"update" doc:"After what, and for how long, it is tried again."`
 
-	Instance string `name:"instance,placed" doc:"Address of the instance that it runs on."`
+	Instance string `name:"instance,placed,address" doc:"Address of the instance that it runs on."`
 	Blocks   int    `name:"blocks,placed" doc:"How many of its instance's shares it takes."`
 	GPUCount int    `name:"gpus,placed" doc:"How many GPUs it takes."`
 
@@ -224,8 +224,8 @@ type Model struct {
 type Support struct {
 	ID      string            `name:"id,computed" doc:"What the backend calls it."`
 	Type    string            `name:"type" change:"replace" doc:"placement-group, security-group, attachment, route..."`
-	Owner   string            `name:"owner" change:"replace" doc:"Address of what it is for."`
-	Target  string            `name:"target" change:"replace" doc:"Address of the second thing that it ties, such as a volume or a gateway."`
+	Owner   string            `name:"owner,address" change:"replace" doc:"Address of what it is for."`
+	Target  string            `name:"target,address" change:"replace" doc:"Address of the second thing that it ties, such as a volume or a gateway."`
 	Backend string            `name:"backend" change:"replace" doc:"The backend whose provider makes it."`
 	Region  string            `name:"region" change:"replace" doc:"The region that it is in."`
 	Zone    string            `name:"availability_zone" change:"replace" doc:"The zone that it is in."`

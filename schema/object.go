@@ -75,6 +75,7 @@ type Attribute struct {
 	Label     bool    // the label of a nested block
 	Ref       bool    // written as a reference to a block; kept as its address
 	Env       bool    // environment variables: a map, or a list of NAME=VALUE
+	Address   bool    // it holds addresses: in a block written as such and not evaluated, in a kind as texts
 	Kept      bool    // where nothing is written, what a provider or placement decided before stays
 	PerJob    bool    // of a run: evaluated once for each job, so that node.rank and replica.index can be used
 	Many      bool    // Elem stands for each of a list
@@ -143,7 +144,7 @@ func describeField(f reflect.StructField, tag string) *Attribute {
 		Change: Change(f.Tag.Get("change")), Required: flag("required"), Computed: flag("computed"), Varies: flag("varies"),
 		Placed: flag("placed"), Status: flag("status"), Sensitive: flag("sensitive"), Block: flag("block"),
 		Label: flag("label"), Ref: flag("ref"), Env: flag("env"), PerJob: flag("job"),
-		Kept: flag("kept"),
+		Kept: flag("kept"), Address: flag("address"),
 	}
 	if a.Change == "" {
 		a.Change = Never

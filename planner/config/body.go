@@ -194,9 +194,11 @@ func (r *reader) attribute(a *attribute, out *body, where string, k known) {
 		r.errorAt(a.nameRange, "A block is needed", "lifecycle is a block: write it without =, as in\n  lifecycle {\n    prevent_destroy = true\n  }")
 		return
 	}
-	switch a.name {
-	case "ignore_changes": // names of the block's own arguments
-	case "depends_on", "replace_triggered_by": // read as they stand, not evaluated
+	switch {
+	case a.name == "ignore_changes": // names of the block's own arguments
+	case a.desc.Address: // read as it stands, but for keys in it
+		a.uses = usesOfKeys(a.expr)
+	case a.name == "depends_on", a.name == "replace_triggered_by": // read as they stand, not evaluated
 		a.uses = r.listed(a)
 	default:
 		a.uses = r.ownUses(a)

@@ -21,6 +21,9 @@ type Config struct {
 	sources   []Source
 	texts     map[string][]byte // by file name: all that was read, variable files too
 	blocks    []*Block          // in file order
+	refactors []*Block          // moved, removed and import, in file order
+	moved     []Moved
+	removed   []Removed
 	byAddr    map[addr.Block]*Block
 	names     map[string][]string // type -> names of blocks, for suggestions
 	variables map[string]*variable

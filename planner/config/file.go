@@ -21,7 +21,7 @@ type file struct {
 }
 
 // later lists the blocks of the language that this version does not have.
-var later = [...]string{"data", "module", "moved", "removed", "import", "policy"}
+var later = [...]string{"data", "module", "policy"}
 
 func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
@@ -172,6 +172,9 @@ func (p *fileReader) block(in *hcl.Block) {
 	if t.Repeat {
 		p.meta(b)
 	}
+	if refactors(t) {
+		p.refactoring(b)
+	}
 	b.broken = p.diags[before:].For(b.address()).HasErrors()
 	p.blocks = append(p.blocks, b)
 }
@@ -181,7 +184,7 @@ func (b *Block) address() string {
 	switch b.Type.Name {
 	case "variable":
 		return "var." + b.Addr.Name
-	case "locals", "dstack":
+	case "locals", "dstack", "moved", "removed", "import":
 		return ""
 	}
 	return b.Addr.String()

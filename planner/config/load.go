@@ -88,6 +88,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	}
 	list = append(list, c.setVariables(o)...)
 	list = append(list, c.checkReferences()...)
+	list = append(list, c.checkRefactors()...)
 	list = append(list, c.sortBlocks()...)
 	found := list.HasErrors()
 	list = append(list, c.evaluateLocals()...)
@@ -224,6 +225,8 @@ func (c *Config) collect(files []*file) diag.List {
 					locals[a.name] = a
 					c.locals[a.name] = &local{name: a.name, attr: a}
 				}
+			case "moved", "removed", "import":
+				c.refactors = append(c.refactors, b)
 			default:
 				first := c.byAddr[b.Addr]
 				switch {

@@ -93,6 +93,11 @@ func (c *Config) contextAt(r *diag.Range) string {
 			return "variable " + quoted(v.name)
 		}
 	}
+	for _, b := range c.refactors {
+		if holds(b) {
+			return b.Type.Name + b.body.contextAt(r)
+		}
+	}
 	for _, b := range c.blocks {
 		if holds(b) {
 			where := b.Type.Name + " " + quoted(b.Addr.Name)

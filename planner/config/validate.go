@@ -44,6 +44,8 @@ func (c *Config) Validate() diag.List {
 		}
 	}
 	list = append(list, CheckNames(decoded)...)
+	_, ds := c.Imports()
+	list = append(list, ds...)
 	c.Snippets(list)
 	list = FoldConditions(once(list))
 	list.Sort()
