@@ -407,6 +407,13 @@ func (w *walk) inputs(p *plan.Plan) error {
 		}
 		p.Backends[name] = b.planned(w.state.Digest)
 	}
+	if m, asked := w.p.Config.Moment(); asked {
+		seed, err := w.state.Encrypt(momentSeed, m.Seed[:])
+		if err != nil {
+			return err
+		}
+		p.Moment = &plan.Moment{Time: m.Time, Seed: seed}
+	}
 	return nil
 }
 

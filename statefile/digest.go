@@ -1,8 +1,11 @@
 package statefile
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -25,6 +28,50 @@ func Digest(key []byte, path string, value []byte) string {
 	mac.Write([]byte(path))
 	mac.Write(value)
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// Encrypt hides a small secret in a text that only who has the digest key can read
+// again, for what must travel beside the state. The name says what it is; it is
+// part of the encryption, so that one hidden secret cannot stand for another. The
+// same secret gives the same text.
+func Encrypt(key []byte, name string, secret []byte) (string, error) {
+	aead, err := encryption(key)
+	if err != nil {
+		return "", err
+	}
+	// A nonce that follows from the secret is repeated only for the same secret.
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "dstack-encrypt-nonce-1\n%d\n%s", len(name), name)
+	mac.Write(secret)
+	nonce := mac.Sum(nil)[:aead.NonceSize()]
+	return base64.StdEncoding.EncodeToString(aead.Seal(nonce, nonce, secret, []byte(name))), nil
+}
+
+// Decrypt reads what [Encrypt] has hidden.
+func Decrypt(key []byte, name, hidden string) ([]byte, error) {
+	aead, err := encryption(key)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := base64.StdEncoding.DecodeString(hidden)
+	if err != nil || len(raw) < aead.NonceSize() {
+		return nil, fmt.Errorf("decrypt %s: it is damaged", name)
+	}
+	secret, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("decrypt %s: it was encrypted for another state, or is damaged", name)
+	}
+	return secret, nil
+}
+
+func encryption(key []byte) (cipher.AEAD, error) {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("dstack-encrypt-key-1"))
+	block, err := aes.NewCipher(mac.Sum(nil))
+	if err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	return cipher.NewGCM(block)
 }
 
 // NewKey is the idempotency key of one attempt at one address: 32 hex digits

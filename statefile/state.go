@@ -151,6 +151,17 @@ func (s *State) Writer() *Holder {
 // Digest stands for the secret value at path, see [Digest].
 func (s *State) Digest(path string, value []byte) string { return Digest(s.digestKey, path, value) }
 
+// Encrypt hides a small secret in a text that only this state can read again,
+// see [Encrypt].
+func (s *State) Encrypt(name string, secret []byte) (string, error) {
+	return Encrypt(s.digestKey, name, secret)
+}
+
+// Decrypt reads what [State.Encrypt] has hidden.
+func (s *State) Decrypt(name, hidden string) ([]byte, error) {
+	return Decrypt(s.digestKey, name, hidden)
+}
+
 // NewKey is the idempotency key for an attempt at address that a plan of the
 // state with that head makes, see [NewKey].
 func (s *State) NewKey(address, head string, attempt int) string {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -36,6 +37,11 @@ type Config struct {
 	functions map[string]function.Function
 	paths     cty.Value // the object `path`
 	inputs    *inputs
+	moment    *Moment
+	impure    bool        // some text calls functions that are not pure, or may do so
+	asked     atomic.Bool // one of them was called
+
+	expressions atomic.Int64 // how many expressions were evaluated that stand in no file
 
 	mu    sync.Mutex
 	cache *localCache // values of locals that refer to blocks, for the latest Scope

@@ -56,6 +56,7 @@ type memo map[string]cty.Value
 
 func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.EvalContext, diag.List) {
 	ctx := c.constant()
+	c.bind(ctx, more)
 	var list diag.List
 	var groups map[string]map[string]cty.Value
 	for _, us := range uses {

@@ -135,7 +135,7 @@ volume "data" {
 		`transpose({ a = ["x"] })`:                 cty.MapVal(map[string]cty.Value{"x": cty.ListVal([]cty.Value{text("a")})}),
 		`matchkeys(["a", "b"], ["x", "y"], ["y"])`: cty.ListVal([]cty.Value{text("b")}),
 	} {
-		got, list := c.EvaluateExpr(src, scope)
+		got, list := c.Evaluate("<console>", src, scope)
 		if len(list) > 0 {
 			t.Errorf("%s: %s", src, rendered(list))
 		} else if diff := cmp.Diff(want, got, ctyEqual); diff != "" {
@@ -153,14 +153,14 @@ func TestExpressionsThatFail(t *testing.T) {
 		`1 +`:                           "Missing expression",
 		`var.nothing`:                   "Reference to nothing",
 		`uper("x")`:                     "Unknown function",
-		`timestamp()`:                   "Unknown function",
+		`uuid(1)`:                       "Function failed",
 		`templatefile("greet.tpl", {})`: "Invalid function argument",
-		`each.key`:                      "No for_each here",
-		`self.id`:                       "No self here",
-		`node.rank`:                     "Not a value of a job",
+		`each.key`:                      "Not a value here",
+		`self.id`:                       "Not a value here",
+		`node.rank`:                     "Not a value here",
 		`tonumber(var.secret)`:          "Invalid function argument",
 	} {
-		_, list := c.EvaluateExpr(src, nil)
+		_, list := c.Evaluate("<console>", src, nil)
 		require.NotEmpty(t, list, src)
 		require.Equal(t, want, list[0].Summary, src)
 		require.NotContains(t, rendered(list), "canary", src)
@@ -565,7 +565,7 @@ locals {
 `)
 	scope := &walking{values: values{"volume.one": cty.ObjectVal(map[string]cty.Value{"id": cty.StringVal("a")})}}
 	get := func() string {
-		v, list := c.EvaluateExpr("local.id", scope)
+		v, list := c.Evaluate("<console>", "local.id", scope)
 		require.Empty(t, list)
 		return v.AsString()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -78,6 +79,9 @@ func (c *Config) evaluateText(s Source, scope Scope) (cty.Value, diag.List) {
 	if ds.HasErrors() {
 		return cty.DynamicVal, translate(ds)
 	}
+	if asksMoment(s.Text) {
+		markCalls(expr, "")
+	}
 	a := &attribute{expr: expr, rng: expr.Range(), uses: usesOf(expr)}
 	var list diag.List
 	for _, u := range a.uses {
@@ -90,7 +94,7 @@ func (c *Config) evaluateText(s Source, scope Scope) (cty.Value, diag.List) {
 		return cty.DynamicVal, list
 	}
 	ctx, list := c.contextOf(scope, nil, a.uses)
-	ctx.Functions = maps.Clone(ctx.Functions)
+	c.bindAs(ctx, "expression "+strconv.FormatInt(c.expressions.Add(1), 10))
 	ctx.Functions["type"] = typeFunction
 	v, found := c.eval(a, ctx)
 	return v, append(list, found...)

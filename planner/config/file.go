@@ -27,7 +27,7 @@ func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
 		return &file{diags: d, broken: true}
 	}
-	p := &fileReader{source: s, types: schema.BlockTypes()}
+	p := &fileReader{reader: reader{impure: asksMoment(s.Text)}, source: s, types: schema.BlockTypes()}
 	if strings.HasSuffix(s.Path, ".json") {
 		p.json()
 	} else {
@@ -56,6 +56,9 @@ func (p *fileReader) native() {
 		return // what a parser made of a broken text would only be reported a second time
 	}
 	in := f.Body.(*hclsyntax.Body)
+	if p.impure {
+		markCalls(in, "")
+	}
 	for _, a := range in.Attributes {
 		p.topLevel(a.Name, a.NameRange)
 	}
@@ -261,7 +264,7 @@ func (p *fileReader) open(in hcl.Body, where string) *body {
 	attrs, ds := in.JustAttributes()
 	p.diags = append(p.diags, translate(ds)...)
 	for _, a := range attrs {
-		out.attrs = append(out.attrs, &attribute{name: a.Name, expr: a.Expr, rng: a.Range, nameRange: a.NameRange, uses: usesOf(a.Expr), context: where})
+		out.attrs = append(out.attrs, &attribute{name: a.Name, expr: p.sited(a.Expr), rng: a.Range, nameRange: a.NameRange, uses: usesOf(a.Expr), context: where})
 	}
 	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
 	return out

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"maps"
+
 	"github.com/hashicorp/go-cty-funcs/cidr"
 	"github.com/hashicorp/go-cty-funcs/crypto"
 	"github.com/hashicorp/go-cty-funcs/encoding"
@@ -12,9 +14,9 @@ import (
 )
 
 // functions are what expressions can call. They are pure but for those that read files, whose answers are the same as
-// long as the files are; functions of the moment, such as timestamp and uuid, are not among them. Relative paths start
-// at dir.
-func functions(dir string) map[string]function.Function {
+// long as the files are, and for those of the moment, whose answers are the same as long as that is. Relative paths
+// start at dir.
+func functions(dir string, c *calls) map[string]function.Function {
 	f := map[string]function.Function{
 		// numbers
 		"abs":      stdlib.AbsoluteFunc,
@@ -143,11 +145,8 @@ func functions(dir string) map[string]function.Function {
 		"filesha256":       fileFunc(dir, asHash(newSHA256, hexText)),
 		"filesha512":       fileFunc(dir, asHash(newSHA512, hexText)),
 	}
-	// A template may call everything but templatefile itself: that could go on for ever.
-	inTemplates := make(map[string]function.Function, len(f))
-	for name, fn := range f {
-		inTemplates[name] = fn
-	}
-	f["templatefile"] = templateFileFunc(dir, inTemplates)
+	f["templatestring"] = templateStringFunc
+	maps.Copy(f, momentFunctions(c))
+	f["templatefile"] = templateFileFunc(dir, f)
 	return f
 }

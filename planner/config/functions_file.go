@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	homedir "github.com/mitchellh/go-homedir"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -86,10 +84,26 @@ func fileFunc(dir string, form func(path string, content []byte) (cty.Value, err
 }
 
 func asText(path string, content []byte) (cty.Value, error) {
-	if !utf8.Valid(content) {
-		return cty.UnknownVal(cty.String), fmt.Errorf("%q is not UTF-8 text; filebase64 reads any file", path)
+	if err := checkText(path, content); err != nil {
+		return cty.UnknownVal(cty.String), err
 	}
 	return cty.StringVal(string(content)), nil
+}
+
+func checkText(path string, content []byte) error {
+	if !utf8.Valid(content) {
+		return fmt.Errorf("%q is not UTF-8 text; filebase64 reads any file", path)
+	}
+	return nil
+}
+
+// readText reads a file that must be text.
+func readText(dir, path string) ([]byte, error) {
+	content, err := readContent(dir, path)
+	if err == nil {
+		err = checkText(path, content)
+	}
+	return content, err
 }
 
 func asBase64(_ string, content []byte) (cty.Value, error) {
@@ -136,54 +150,4 @@ func absPathFunc(dir string) function.Function {
 		}
 		return cty.StringVal(filepath.ToSlash(full)), nil
 	})
-}
-
-// templateFileFunc renders a file with the given variables, which must be all that it mentions.
-func templateFileFunc(dir string, functions map[string]function.Function) function.Function {
-	render := func(args []cty.Value) (cty.Value, error) {
-		path, vars := args[0].AsString(), args[1]
-		if ty := vars.Type(); !ty.IsObjectType() && !ty.IsMapType() || vars.IsNull() {
-			return cty.DynamicVal, function.NewArgErrorf(1, "the variables are an object: { name = value }")
-		}
-		content, err := readContent(dir, path)
-		if err != nil {
-			return cty.DynamicVal, function.NewArgError(0, err)
-		}
-		if list := checkDepth(Source{Path: path, Text: content}); list != nil {
-			return cty.DynamicVal, function.NewArgErrorf(0, "%s", list[0].Detail)
-		}
-		expr, ds := hclsyntax.ParseTemplate(content, path, hcl.InitialPos)
-		if ds.HasErrors() {
-			return cty.DynamicVal, function.NewArgErrorf(0, "%s", templateProblem(path, ds[0]))
-		}
-		ctx := &hcl.EvalContext{Functions: functions, Variables: vars.AsValueMap()}
-		for _, t := range expr.Variables() {
-			if _, ok := ctx.Variables[t.RootName()]; !ok {
-				return cty.DynamicVal, function.NewArgErrorf(1, "%s mentions %q, which is not among the variables", place(t.SourceRange()), t.RootName())
-			}
-		}
-		v, ds := expr.Value(ctx)
-		if ds.HasErrors() {
-			return cty.DynamicVal, function.NewArgErrorf(0, "%s", templateProblem(path, ds[0]))
-		}
-		return v, nil
-	}
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "vars", Type: cty.DynamicPseudoType}},
-		Type: func(args []cty.Value) (cty.Type, error) {
-			if !args[0].IsKnown() || !args[1].IsKnown() {
-				return cty.DynamicPseudoType, nil
-			}
-			v, err := render(args)
-			return v.Type(), err
-		},
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return render(args) },
-	})
-}
-
-func templateProblem(path string, d *hcl.Diagnostic) string {
-	if d.Subject != nil {
-		return fmt.Sprintf("%s: %s", place(*d.Subject), d.Detail)
-	}
-	return path + ": " + d.Detail
 }

@@ -21,7 +21,7 @@ var functionRow = regexp.MustCompile("(?m)^\\| `([a-z0-9]+)` \\| [A-Z0-9-].*[.] 
 func TestThePageOfFunctionsIsTrue(t *testing.T) {
 	page, err := os.ReadFile("../../docs/functions.md")
 	require.NoError(t, err)
-	c, list := Load(t.Context(), LoadOptions{Dir: "testdata/files", Sources: []Source{{Path: "main.dstack.hcl", Text: []byte("locals {\n}\n")}}})
+	c, list := Load(t.Context(), LoadOptions{Dir: "testdata/files", Sources: []Source{{Path: "main.dstack.hcl", Text: []byte("locals {\n  greeting = \"hello $${name}\"\n}\n")}}})
 	require.NoError(t, list.Err())
 
 	var documented []string
@@ -30,9 +30,9 @@ func TestThePageOfFunctionsIsTrue(t *testing.T) {
 		documented = append(documented, name)
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, example, name+"(")
-			got, list := c.EvaluateExpr(example, nil)
+			got, list := c.Evaluate("<console>", example, nil)
 			require.NoError(t, list.Err())
-			want, list := c.EvaluateExpr(result, nil)
+			want, list := c.Evaluate("<console>", result, nil)
 			require.NoError(t, list.Err())
 			if got.Type() != cty.DynamicPseudoType {
 				want, err = convert.Convert(want, got.Type())
@@ -42,7 +42,7 @@ func TestThePageOfFunctionsIsTrue(t *testing.T) {
 		})
 	}
 	slices.Sort(documented)
-	require.Empty(t, cmp.Diff(slices.Sorted(maps.Keys(functions("."))), documented), "(-library +page)")
+	require.Empty(t, cmp.Diff(slices.Sorted(maps.Keys(functions(".", nil))), documented), "(-library +page)")
 	rows := strings.Count(string(page), "\n| `")
 	require.Equal(t, rows, len(documented), "a row of the page cannot be read")
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,11 @@ type LoadOptions struct {
 	Environ func(name string) (string, bool)
 	// Prompt asks for a variable that has no value. nil means that such a variable is an error.
 	Prompt func(name, description string, sensitive bool) (string, error)
+	// Moment is that of an earlier evaluation, whose answers of functions that are not pure are to be given again. nil
+	// means a new one.
+	Moment *Moment
+	// Now is the clock that a new Moment takes its time from, time.Now unless set.
+	Now func() time.Time
 	// Version is that of the running program, for required_version. "" means not to check.
 	Version string
 }
@@ -65,7 +71,15 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 		variables: map[string]*variable{}, locals: map[string]*local{},
 		inputs: &inputs{environ: o.Environ, read: map[string]string{}},
 	}
-	c.functions = functions(c.Dir)
+	switch {
+	case o.Moment != nil:
+		c.moment = o.Moment
+	case o.Now != nil:
+		c.moment = NewMoment(o.Now())
+	default:
+		c.moment = NewMoment(time.Now())
+	}
+	c.functions = functions(c.Dir, &calls{config: c})
 	c.paths = pathValues(c.Dir)
 
 	var list diag.List
@@ -79,6 +93,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	}
 	for _, s := range c.sources {
 		c.texts[s.Path] = s.Text
+		c.impure = c.impure || asksMoment(s.Text)
 	}
 	files, ds := c.parse(ctx)
 	list = append(list, ds...)

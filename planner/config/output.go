@@ -1,9 +1,6 @@
 package config
 
 import (
-	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/ext/typeexpr"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
@@ -54,45 +51,4 @@ func (c *Config) EvaluateOutput(b *Block, scope Scope) (Output, diag.List) {
 	list.Sort()
 	c.Snippets(list)
 	return out, list
-}
-
-// EvaluateExpr evaluates one expression as console does. `type(EXPRESSION)` gives the type of an expression, as a value
-// that render.Console writes; it stands by itself and is no function of the language.
-func (c *Config) EvaluateExpr(src string, scope Scope) (cty.Value, diag.List) {
-	const name = "<console>"
-	s := Source{Path: name, Text: []byte(src)}
-	if list := checkDepth(s); list != nil {
-		return cty.DynamicVal, list
-	}
-	expr, ds := hclsyntax.ParseExpression([]byte(src), name, hcl.InitialPos)
-	if ds.HasErrors() {
-		return cty.DynamicVal, translate(ds)
-	}
-	asked, typeOnly := typeArgument(expr)
-	a := &attribute{name: name, expr: asked, rng: asked.Range(), uses: usesOf(asked)}
-	if list := c.checkUses(nil, a, nil); list.HasErrors() {
-		return cty.DynamicVal, list
-	}
-	ctx, list := c.contextOf(scope, nil, a.uses)
-	v, more := c.eval(a, ctx)
-	if list = append(list, more...); typeOnly && !list.HasErrors() {
-		v = typeexpr.TypeConstraintVal(v.Type())
-	}
-	return v, list
-}
-
-// typeArgument takes the expression out of type(EXPRESSION); any other expression it gives as it is.
-func typeArgument(expr hclsyntax.Expression) (hclsyntax.Expression, bool) {
-	for {
-		paren, ok := expr.(*hclsyntax.ParenthesesExpr)
-		if !ok {
-			break
-		}
-		expr = paren.Expression
-	}
-	call, ok := expr.(*hclsyntax.FunctionCallExpr)
-	if !ok || call.Name != "type" || len(call.Args) != 1 || call.ExpandFinal {
-		return expr, false
-	}
-	return call.Args[0], true
 }

@@ -46,6 +46,7 @@ type Plan struct {
 	Sources   []Source            `json:"sources,omitempty"`
 	Variables map[string]Input    `json:"variables,omitempty"`
 	Secrets   map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
+	Moment    *Moment             `json:"moment,omitempty"`  // nil where everything is the same at any time
 	Backends  map[string]Backend  `json:"backends,omitempty"`
 	Revisions map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes
 	Intents   []IntentDecision    `json:"intents,omitempty"`   // what becomes of intents that are open
@@ -298,6 +299,14 @@ type Source struct {
 type Input struct {
 	Value json.RawMessage `json:"value"`
 	Type  json.RawMessage `json:"type"`
+}
+
+// Moment is what functions that are not pure went by, so that apply gets the same answers: timestamp and plantimestamp
+// the time, uuid and bcrypt the seed. The seed is encrypted with a key of the state, because who has it can compute answers that ended
+// in a sensitive place.
+type Moment struct {
+	Time time.Time `json:"time"`
+	Seed string    `json:"seed"`
 }
 
 // Backend is a backend that the plan uses.

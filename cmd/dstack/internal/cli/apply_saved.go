@@ -25,11 +25,11 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.openPlan(cmd, ap.inputs, p)
+	f, err := a.openPlan(cmd, ap.inputs, p, nil)
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	defer func() { f.close() }()
 	st, err := f.store.Read(cmd.Context())
 	if errors.Is(err, statefile.ErrNotInitialised) {
 		return fail(exitStale, "Plan is stale", "%s was made from a state that is not here: there is none in %s. A local state does not travel; apply the plan where it was made.", path, f.store.Describe())
@@ -52,6 +52,14 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 		}
 		return a.after(cmd.Context(), f, ap)
 	}
+	if p.Moment != nil {
+		again, err := a.reopenPlan(cmd, ap.inputs, p, st)
+		if err != nil {
+			return err
+		}
+		f.close()
+		f = again
+	}
 	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: a.dstack() + " apply " + shellWord(path)})
 }
 
@@ -70,8 +78,11 @@ func (a *app) alreadyApplied(name string, at time.Time) {
 
 // openPlan opens the configuration that a plan was made from: its files and its plain variables are in the plan, its
 // secret ones are given again.
-func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan) (*folder, error) {
-	opts := config.LoadOptions{Environ: a.environ, Version: a.version, Vars: slices.Clone(in.list)}
+func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan, moment *config.Moment) (*folder, error) {
+	opts := config.LoadOptions{Environ: a.environ, Version: a.version, Vars: slices.Clone(in.list), Moment: moment}
+	if moment == nil && p.Moment != nil {
+		opts.Moment = &config.Moment{Time: p.Moment.Time.UTC()} // the seed can be read only when the state is known
+	}
 	for _, s := range p.Sources {
 		opts.Sources = append(opts.Sources, config.Source{Path: s.Path, Text: []byte(s.Text)})
 	}
@@ -100,6 +111,15 @@ func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan) (*folder, er
 		return nil, failed(list)
 	}
 	return a.newFolder(cfg, false)
+}
+
+// reopenPlan opens the configuration once more, with the answers that functions such as uuid gave when the plan was made.
+func (a *app) reopenPlan(cmd *cobra.Command, in inputs, p *plan.Plan, st *statefile.State) (*folder, error) {
+	moment, err := planner.MomentOf(p, st)
+	if err != nil {
+		return nil, fail(exitStale, "Plan is stale", "The answers of functions such as uuid that the plan was made with cannot be read: %v. Make the plan again:\n  dstack plan --out FILE", err)
+	}
+	return a.openPlan(cmd, in, p, moment)
 }
 
 // missingSecrets are the errors about secret variables, if there are no others.

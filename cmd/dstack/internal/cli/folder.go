@@ -62,7 +62,7 @@ func (f varFlag) Set(s string) error {
 
 // open reads the configuration for a command that needs it whole.
 func (a *app) open(ctx context.Context, in inputs) (*folder, error) {
-	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Prompt: a.prompt(), Version: a.version})
+	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Prompt: a.prompt(), Now: a.now, Version: a.version})
 	if list.HasErrors() {
 		return nil, failed(list)
 	}
