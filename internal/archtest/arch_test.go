@@ -66,9 +66,9 @@ var laws = map[string]law{
 		not:    func(imported, _ string) bool { return isImplementation(imported) },
 	},
 	"planner does not start programs": {
-		reason: "only the CLI meets launch, so that the planner can be used and tested without processes",
+		reason: "only the CLI meets launch and modfetch, so that the planner can be used and tested without processes",
 		of:     under("planner"),
-		not:    imports("providers/launch", "providers/wire", "os/exec"),
+		not:    imports("providers/launch", "providers/wire", "modfetch", "os/exec"),
 	},
 	"an implementation stands alone": {
 		reason: "a provider is a separate program: what it needs of the rest must be in the contract",
