@@ -385,21 +385,9 @@ func (w *walk) inputs(p *plan.Plan) error {
 	for name, v := range w.p.Config.EnvironmentInputs() {
 		p.Secrets["env."+name] = w.state.Digest("env."+name, []byte(v))
 	}
-	p.Variables = map[string]plan.Input{}
-	for _, v := range w.p.Config.Variables() {
-		if v.Sensitive || v.Ephemeral {
-			continue
-		}
-		plain, _ := v.Value.UnmarkDeep()
-		raw, err := schema.MarshalValue(plain)
-		if err != nil {
-			return fmt.Errorf("var.%s: %w", v.Name, err)
-		}
-		ty, err := typeJSON(plain.Type())
-		if err != nil {
-			return fmt.Errorf("var.%s: %w", v.Name, err)
-		}
-		p.Variables[v.Name] = plan.Input{Value: raw, Type: ty}
+	var err error
+	if p.Variables, err = plainInputs(w.p.Config); err != nil {
+		return err
 	}
 	for name, b := range w.backends.all {
 		if b.handle == nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/place"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/policy"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -32,6 +33,9 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 	if opts.Parallelism <= 0 {
 		opts.Parallelism = defaultParallelism
 	}
+	if diags := policy.Check(p.rules()...); diags.HasErrors() {
+		return nil, diags
+	}
 	w, diags := p.prepare(ctx, opts)
 	if diags.HasErrors() {
 		return nil, p.explained(diags)
@@ -43,6 +47,9 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 		return nil, p.explained(w.diags)
 	case err != nil:
 		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
+	}
+	if err := p.judge(out); err != nil {
+		return nil, diag.From(err, "Plan cannot be made")
 	}
 	out.Diagnostics = p.explained(out.Diagnostics)
 	if err := seal(out); err != nil {

@@ -19,6 +19,7 @@ type Providers interface {
 // Planner makes plans of one configuration and carries them out.
 type Planner struct {
 	Config    *config.Config
+	Policies  []*config.Config // folders of policies beside those of the configuration, see config.LoadPolicies
 	Providers Providers
 	Paths     providers.Paths
 	Getenv    func(string) string // for secret settings of backends without a block

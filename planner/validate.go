@@ -6,6 +6,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/policy"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -18,6 +19,7 @@ func (p *Planner) Validate(ctx context.Context) diag.List {
 	}
 	levels, ds := p.Config.Order()
 	list = append(list, ds...)
+	list = append(list, policy.Check(p.rules()...)...)
 	if list.HasErrors() {
 		return p.explained(list)
 	}

@@ -31,6 +31,7 @@ func BlockTypes() []BlockType {
 		{"moved", "An address that has changed: what is recorded under the old one goes on under the new one.", false, false, false, Of[Moved]()},
 		{"removed", "A block that was taken out, with what becomes of what it stood for.", false, false, false, Of[Removed]()},
 		{"import", "Something that exists and is taken over.", false, false, false, Of[Import]()},
+		{"policy", "A rule that a plan must keep.", true, false, false, Of[Policy]()},
 	}
 }
 
@@ -111,6 +112,13 @@ type Output struct {
 	Sensitive    bool         `name:"sensitive" doc:"Whether it is kept out of what is shown."`
 	DependsOn    Any          `name:"depends_on" doc:"What must be done before the value counts."`
 	Precondition []Validation `name:"precondition,block" doc:"What must hold before the value is given."`
+}
+
+// Policy is the block `policy`.
+type Policy struct {
+	Condition    Any    `name:"condition,required" doc:"An expression over plan that must be true, such as plan.cost.after.hourly_max <= 120."`
+	ErrorMessage string `name:"error_message,required" doc:"What to say when it is not; it may use plan as well."`
+	Enforcement  string `name:"enforcement" default:"deny" rule:"deny or warn" doc:"deny keeps a plan that breaks the rule from being applied; warn only says so."`
 }
 
 // Backend is the block `backend`.

@@ -268,6 +268,43 @@ func UnmarshalValue(o *Object, data []byte) (cty.Value, error) {
 	return fromPlain(o.Type(), p)
 }
 
+// UnmarshalAttrs is UnmarshalValue for those attributes of an object that are wanted; the others are not read. It is nil
+// for null.
+func UnmarshalAttrs(o *Object, data []byte, wanted func(name string) bool) (map[string]cty.Value, error) {
+	var all map[string]json.RawMessage
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &all); err != nil {
+			return nil, err
+		}
+	}
+	if all == nil {
+		return nil, nil
+	}
+	out := make(map[string]cty.Value)
+	for _, a := range o.Attrs {
+		if !wanted(a.Name) {
+			continue
+		}
+		raw, ok := all[a.Name]
+		if !ok {
+			out[a.Name] = cty.NullVal(a.Type)
+			continue
+		}
+		var p any
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if err := d.Decode(&p); err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Name, err)
+		}
+		v, err := fromPlain(a.Type, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Name, err)
+		}
+		out[a.Name] = v
+	}
+	return out, nil
+}
+
 func fromPlain(ty cty.Type, p any) (cty.Value, error) {
 	if p == nil {
 		return cty.NullVal(ty), nil

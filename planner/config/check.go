@@ -134,6 +134,11 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 		return "", ""
 	case "path":
 		return oneOf(u, "module", "root", "cwd")
+	case PlanName:
+		if b == nil && a.context == "locals" {
+			return c.checkPlanUse(u) // only policies can use the local, which checkPolicies sees to
+		}
+		return "Reference has no place here", "plan is what is planned for all blocks. Only policies can use it, and locals that only policies use."
 	case "each":
 		switch {
 		case b == nil || b.forEach == nil:
@@ -160,6 +165,8 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 	}
 	t, isBlock := schema.BlockTypeOf(u.root)
 	switch {
+	case u.root == "policy":
+		return nothing, "A policy has no value; nothing can refer to it."
 	case isBlock && t.Label && t.Name != "variable" && t.Name != "output" && t.Name != "check":
 		return c.checkBlockUse(t, u)
 	case u.root == "variable":
@@ -274,7 +281,7 @@ func (c *Config) unknownName(u use) string {
 	}
 	roots := []string{"var", "local", "path", "each", "count", "node", "replica"}
 	for _, t := range schema.BlockTypes() {
-		if t.Label && t.Name != "variable" && t.Name != "output" && t.Name != "check" {
+		if t.Label && t.Name != "variable" && t.Name != "output" && t.Name != "check" && t.Name != "policy" {
 			roots = append(roots, t.Name)
 		}
 	}

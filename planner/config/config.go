@@ -28,6 +28,7 @@ type Config struct {
 	byAddr    map[addr.Block]*Block
 	names     map[string][]string // type -> names of blocks, for suggestions
 	variables map[string]*variable
+	policies  []*Policy // in file order
 	locals    map[string]*local
 	dstack    *Block // the block `dstack`, nil if there is none
 	settings  Settings

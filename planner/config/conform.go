@@ -249,6 +249,11 @@ func statement(v cty.Value) string {
 	}
 	switch ty := v.Type(); {
 	case !v.IsKnown():
+		if ty == cty.Number {
+			if least, _ := v.Range().NumberLowerBound(); least.IsKnown() && !least.AsBigFloat().IsInf() {
+				return "is at least " + least.AsBigFloat().Text('g', 15)
+			}
+		}
 		return "is known only after apply"
 	case v.IsNull():
 		return "is null"

@@ -203,7 +203,7 @@ func (c *Config) closure(l *local) []Reference {
 			if other := c.locals[u.name]; other != nil {
 				l.refs = append(l.refs, c.closure(other)...)
 			}
-		} else if c.byAddr[u.block()] != nil {
+		} else if c.byAddr[u.block()] != nil || u.root == PlanName {
 			l.refs = append(l.refs, u.reference(false))
 		}
 	}

@@ -21,7 +21,7 @@ type file struct {
 }
 
 // later lists the blocks of the language that this version does not have.
-var later = [...]string{"data", "module", "policy"}
+var later = [...]string{"data", "module"}
 
 func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {

@@ -45,6 +45,8 @@ type LoadOptions struct {
 	Now func() time.Time
 	// Version is that of the running program, for required_version. "" means not to check.
 	Version string
+
+	policies bool // the folder is one of policies, see LoadPolicies
 }
 
 // Assignment is the value of one variable as text, or a file of values.
@@ -81,6 +83,9 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	}
 	c.functions = functions(c.Dir, &calls{config: c})
 	c.paths = pathValues(c.Dir)
+	if o.policies {
+		c.paths = pathValues(".") // functions read relative paths from the folder already
+	}
 
 	var list diag.List
 	if o.Sources != nil {
@@ -98,11 +103,14 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	files, ds := c.parse(ctx)
 	list = append(list, ds...)
 	list = append(list, c.collect(files)...)
-	if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
+	if o.policies {
+		list = append(list, c.onlyPolicies(files)...)
+	} else if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
 		list = append(list, diag.Errorf("No configuration here", "There is no *.dstack.hcl or *.dstack.json file in %s. To start with an example:\n  dstack init --example quickstart", c.Dir)...)
 	}
 	list = append(list, c.setVariables(o)...)
 	list = append(list, c.checkReferences()...)
+	list = append(list, c.checkPolicies()...)
 	list = append(list, c.checkRefactors()...)
 	list = append(list, c.sortBlocks()...)
 	found := list.HasErrors()
@@ -242,6 +250,8 @@ func (c *Config) collect(files []*file) diag.List {
 				}
 			case "moved", "removed", "import":
 				c.refactors = append(c.refactors, b)
+			case "policy":
+				list = append(list, c.collectPolicy(b)...)
 			default:
 				first := c.byAddr[b.Addr]
 				switch {

@@ -98,6 +98,11 @@ func (c *Config) contextAt(r *diag.Range) string {
 			return b.Type.Name + b.body.contextAt(r)
 		}
 	}
+	for _, p := range c.policies {
+		if holds(&Block{DefRange: p.DefRange, body: p.body}) {
+			return "policy " + quoted(p.Name)
+		}
+	}
 	for _, b := range c.blocks {
 		if holds(b) {
 			where := b.Type.Name + " " + quoted(b.Addr.Name)

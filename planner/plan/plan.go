@@ -41,15 +41,16 @@ type Plan struct {
 	Diagnostics diag.List          `json:"diagnostics"`
 
 	// What apply needs beside the changes.
-	Steps     []Step              `json:"steps"`
-	Groups    []Group             `json:"groups,omitempty"`
-	Sources   []Source            `json:"sources,omitempty"`
-	Variables map[string]Input    `json:"variables,omitempty"`
-	Secrets   map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
-	Moment    *Moment             `json:"moment,omitempty"`  // nil where everything is the same at any time
-	Backends  map[string]Backend  `json:"backends,omitempty"`
-	Revisions map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes
-	Intents   []IntentDecision    `json:"intents,omitempty"`   // what becomes of intents that are open
+	Steps      []Step              `json:"steps"`
+	Groups     []Group             `json:"groups,omitempty"`
+	Sources    []Source            `json:"sources,omitempty"`
+	PolicySets []PolicySet         `json:"policy_sets,omitempty"` // folders of policies beside those of the sources
+	Variables  map[string]Input    `json:"variables,omitempty"`
+	Secrets    map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
+	Moment     *Moment             `json:"moment,omitempty"`  // nil where everything is the same at any time
+	Backends   map[string]Backend  `json:"backends,omitempty"`
+	Revisions  map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes
+	Intents    []IntentDecision    `json:"intents,omitempty"`   // what becomes of intents that are open
 }
 
 // Summary counts declared things, a replace once; support objects have a count of their own.
@@ -252,11 +253,48 @@ type Output struct {
 	Sensitive bool            `json:"sensitive,omitempty"`
 }
 
+// PolicyResult is what became of a policy.
+type PolicyResult string
+
+// Results of policies.
+const (
+	PolicyPassed  PolicyResult = "passed"
+	PolicyDenied  PolicyResult = "denied"  // its condition is false
+	PolicyWarned  PolicyResult = "warned"  // its condition is false, and it only warns
+	PolicyUnknown PolicyResult = "unknown" // whether its condition holds is not known, or cannot be evaluated
+)
+
 // Policy is the result of one policy.
 type Policy struct {
-	Name    string `json:"name"`
-	Result  string `json:"result"`
-	Message string `json:"message,omitempty"`
+	Name        string       `json:"name"`
+	Enforcement string       `json:"enforcement"` // deny, or warn: the plan can be applied whatever the result
+	Result      PolicyResult `json:"result"`
+	Message     string       `json:"message,omitempty"`
+	Declared    string       `json:"declared"`         // main.dstack.hcl:52
+	Values      []diag.Value `json:"values,omitempty"` // what the condition mentions: plan.cost.after.hourly_max, "is 100.46"
+}
+
+// Denies tells whether the plan cannot be applied because of the policy: it was broken, or that could not be known.
+func (p Policy) Denies() bool {
+	return p.Result == PolicyDenied || p.Result == PolicyUnknown && p.Enforcement != "warn"
+}
+
+// Denying lists the policies because of which the plan cannot be applied.
+func (p *Plan) Denying() []Policy {
+	var out []Policy
+	for _, r := range p.Policies {
+		if r.Denies() {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// PolicySet is a folder of policies that the plan was made with: apply evaluates them again.
+type PolicySet struct {
+	Dir       string           `json:"dir"` // as it was given
+	Sources   []Source         `json:"sources"`
+	Variables map[string]Input `json:"variables,omitempty"`
 }
 
 // Check is what became of the conditions of one block: the assertions of a check, or what a block demands before and

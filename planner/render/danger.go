@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dstackai/dstack-planner/addr"
@@ -35,7 +36,22 @@ func (v *changeView) dangers() []string {
 	}
 	slices.SortFunc(data, compareNatural)
 	slices.SortFunc(runs, compareNatural)
-	return append(data, runs...)
+	return slices.Concat(data, runs, denials(v.p))
+}
+
+// denials says that the plan cannot be applied because of policies.
+func denials(p *plan.Plan) []string {
+	var names []string
+	for _, r := range p.Denying() {
+		names = append(names, clean(r.Name))
+	}
+	switch len(names) {
+	case 0:
+		return nil
+	case 1:
+		return []string{"denied by the policy " + names[0]}
+	}
+	return []string{"denied by the policies " + strings.Join(names, ", ")}
 }
 
 // risk is data that goes with resources, the same for each of them.

@@ -32,11 +32,7 @@ func (v *changeView) remarks() []remark {
 		}
 	}
 	for _, p := range v.p.Policies {
-		text := clean(p.Name) + " " + clean(p.Result)
-		if p.Message != "" {
-			text += ": " + clean(p.Message)
-		}
-		out = append(out, remark{"Policies", text})
+		out = append(out, remark{"Policies", PolicyText(p)})
 	}
 	if text := checksText(v.p.Checks); text != "" {
 		out = append(out, remark{"Checks", text})

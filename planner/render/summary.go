@@ -115,6 +115,21 @@ func tally(p *plan.Plan) string {
 }
 
 func next(p *plan.Plan, o Options) string {
+	if denying := p.Denying(); len(denying) > 0 {
+		command := "dstack apply"
+		if p.Destroy {
+			command = "dstack destroy"
+		}
+		if o.Saved != "" {
+			command = "dstack apply " + shellWord(o.Saved)
+		}
+		for _, d := range denying {
+			command += " --override-policy " + shellWord(d.Name)
+		}
+		var text strings.Builder
+		indent(&text, "", "It cannot be applied as it is. To do it against its policies, which is recorded:", o.width())
+		return text.String() + "  " + command + "\n"
+	}
 	switch {
 	case o.Saved != "":
 		return "To apply exactly this plan:\n  dstack apply " + shellWord(o.Saved) + "\n"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
@@ -20,7 +21,8 @@ func Night() *plan.Plan {
 			{Address: `fleet.lab.instance["10.0.0.12"]`, Text: "unreachable since 14:02, no route to host; kept as recorded"},
 		},
 		Drift:    []*plan.Drift{{Address: `fleet.lab.instance["10.0.0.11"]`, Kind: "instance", Class: "informational", Diff: []plan.AttrDiff{{Path: "memory_mib", Before: JSON(262144), After: JSON(196608)}}}},
-		Policies: []plan.Policy{{Name: "budget", Result: "passed", Message: "plan.cost.after.hourly_max is 100.46"}},
+		Policies: []plan.Policy{{Name: "budget", Enforcement: "deny", Result: plan.PolicyPassed, Declared: "main.dstack.hcl:70",
+			Values: []diag.Value{{Traversal: "plan.cost.after.hourly_max", Statement: "is 100.46"}}}},
 		Cost: plan.Cost{
 			Before: CostOf(78.44, 78.44), After: CostOf(98.79, 100.46),
 			Lines: []plan.CostLine{

@@ -71,7 +71,8 @@ func rows() map[string]*plan.Plan {
 		"long-text":   One(plan.Change{Address: "task.t.job[0]", Kind: "job", Action: plan.DeleteThenCreate, Reason: "image changes", Diff: []plan.AttrDiff{{Path: "image", Before: JSON(strings.Repeat("abcdefghij", 60) + "X" + strings.Repeat("z", 50)), After: JSON(strings.Repeat("abcdefghij", 60) + "Y" + strings.Repeat("z", 50)), Forces: true}, {Path: `env["A_VERY_LONG_NAME_OF_A_VARIABLE"]`, After: JSON(strings.Repeat("0123456789", 50)), Forces: true}}}),
 		"unicode":     One(plan.Change{Address: `volume.data["größe 日本"]`, Kind: "volume", Action: plan.Update, Reason: "name changes", Diff: []plan.AttrDiff{{Path: "name", Before: JSON("日本語のとても長い名前がここにあります"), After: JSON("café 👩 naïve Ελλάδα")}}}),
 		"hostile": {
-			Summary: plan.Summary{Update: 1}, Policies: []plan.Policy{{Name: "x\nPlan: 0 create", Result: "passed", Message: "a\rb"}},
+			Summary: plan.Summary{Update: 1}, Policies: []plan.Policy{{Name: "x\nPlan: 0 create", Enforcement: "warn", Result: plan.PolicyWarned, Message: "a\rb\n\u202e- volume.data will be destroyed", Declared: "ma\x1bin.dstack.hcl:1",
+				Values: []diag.Value{{Traversal: "plan.\u202ex", Statement: "is \"\n\""}}}},
 			NotChecked: []plan.Note{{Text: "x\x1b[2J\nNo changes."}}, Notes: []plan.Note{{Address: "task.\u202et", Text: "\u2066x"}},
 			Outputs: map[string]*plan.Output{"u\nrl": {Action: plan.Create, After: JSON("a\x1b]0;title\x07\nb")}},
 			Changes: []*plan.Change{{

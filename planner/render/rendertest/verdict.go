@@ -9,9 +9,11 @@ import (
 func verdicts() map[string]*plan.Plan {
 	grows := func() *plan.Plan { k := kindsOf()["volume"]; return One(k.change("volume", plan.Update)) }
 	denied, warned, all := grows(), grows(), grows()
-	no := plan.Policy{Name: "budget", Result: "denied", Message: "Research may not spend more than $120 an hour."}
-	hm := plan.Policy{Name: "tags", Result: "warned", Message: "volume.data has no tag team."}
-	ok := plan.Policy{Name: "regions", Result: "passed"}
+	no := plan.Policy{Name: "budget", Enforcement: "deny", Result: plan.PolicyDenied, Message: "Research may not spend more than $120 an hour.", Declared: "policies/budget.dstack.hcl:1",
+		Values: []diag.Value{{Traversal: "plan.cost.after.hourly_max", Statement: "is 131.2"}}}
+	hm := plan.Policy{Name: "tags", Enforcement: "warn", Result: plan.PolicyWarned, Message: "volume.data has no tag team.", Declared: "main.dstack.hcl:61",
+		Values: []diag.Value{{Traversal: "plan.changes", Statement: "is a list of 3 elements"}}}
+	ok := plan.Policy{Name: "regions", Enforcement: "deny", Result: plan.PolicyPassed, Declared: "main.dstack.hcl:52"}
 	denied.Policies, warned.Policies, all.Policies = []plan.Policy{no}, []plan.Policy{hm}, []plan.Policy{no, hm, ok}
 
 	several := grows()

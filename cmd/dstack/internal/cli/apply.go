@@ -100,6 +100,9 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 		o.Asking = planner.Changed(p)
 		a.printf("%s", render.Text(p, o))
 	}
+	if err := a.denied(p, "dstack "+command); err != nil {
+		return err
+	}
 	again := a.again(cmd, ap, command)
 	if !planner.Changed(p) {
 		if !a.json && !ap.destroy {
@@ -136,7 +139,11 @@ func (a *app) planFor(ctx context.Context, ap applying, command string) (*folder
 		f.close()
 		return nil, nil, nil, err
 	}
-	st, err := f.makeState(ctx)
+	f.policies, err = a.policies(ctx, ap.policies)
+	var st *statefile.State
+	if err == nil {
+		st, err = f.makeState(ctx)
+	}
 	if err == nil {
 		var p *plan.Plan
 		if p, err = f.plan(ctx, st, ap.planning, false); err == nil {

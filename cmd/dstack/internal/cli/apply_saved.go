@@ -25,6 +25,9 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.denied(p, path); err != nil {
+		return err
+	}
 	f, err := a.openPlan(cmd, ap.inputs, p, nil)
 	if err != nil {
 		return err

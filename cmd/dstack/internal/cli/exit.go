@@ -23,6 +23,7 @@ const (
 	exitIncomplete  = 3 // apply did not do everything
 	exitLocked      = 4
 	exitStale       = 5
+	exitDenied      = 6 // a policy denies the plan, or it does what --approve does not approve
 	exitDrift       = 7 // plan --detailed-exitcode=risk: nothing but drift
 	exitRisk        = 8 // plan --detailed-exitcode=risk: something is destroyed or replaced
 	exitUsage       = 64

@@ -28,6 +28,7 @@ type folder struct {
 	store    *statefile.Local
 	launcher *launch.Launcher
 	pins     *pins
+	policies []*config.Config // folders of policies beside those of the configuration
 }
 
 // inputs are the flags that give values to variables, in the order in which they were given.
@@ -132,7 +133,7 @@ func (f *folder) close() {
 func (f *folder) planner() *planner.Planner {
 	a := f.app
 	p := &planner.Planner{
-		Config: f.config, Providers: f.launcher, Paths: providers.Paths{Home: a.home, Agent: filepath.Join(filepath.Dir(a.program), "dstack-agent")},
+		Config: f.config, Policies: f.policies, Providers: f.launcher, Paths: providers.Paths{Home: a.home, Agent: filepath.Join(filepath.Dir(a.program), "dstack-agent")},
 		Getenv: a.getenv, Now: a.now, Log: a.log, Version: a.version, Store: f.store.Describe(),
 	}
 	if f.broken {

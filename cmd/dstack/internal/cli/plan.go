@@ -20,12 +20,14 @@ type planning struct {
 	noRefresh   bool
 	parallelism int
 	verbose     bool
+	policies    []string // folders of policies beside those of the configuration
 }
 
 func (p *planning) register(cmd *cobra.Command) {
 	p.inputs.register(cmd)
 	cmd.Flags().BoolVar(&p.noRefresh, "no-refresh", false, "do not ask providers what is there; trust what is recorded")
 	cmd.Flags().IntVar(&p.parallelism, "parallelism", 10, "how many calls are made at a time")
+	cmd.Flags().StringArrayVar(&p.policies, "policy", nil, "judge the plan by the policies in a `DIR`ectory as well; can be repeated")
 	cmd.Flags().BoolVarP(&p.verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
 }
 
@@ -121,6 +123,9 @@ What can be written in a block: dstack help fleet`,
 				return err
 			}
 			defer f.close()
+			if f.policies, err = a.policies(ctx, in.policies); err != nil {
+				return err
+			}
 			st, err := f.makeState(ctx)
 			if err != nil {
 				return err
@@ -150,6 +155,9 @@ What can be written in a block: dstack help fleet`,
 				o := a.options()
 				o.Saved, o.Verbose = out, in.verbose
 				a.printf("%s", render.Text(p, o))
+			}
+			if len(p.Denying()) > 0 {
+				return exit(exitDenied)
 			}
 			return exit(detailed.code(p))
 		},
