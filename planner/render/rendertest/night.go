@@ -20,7 +20,7 @@ func Night() *plan.Plan {
 		NotChecked: []plan.Note{
 			{Address: `fleet.lab.instance["10.0.0.12"]`, Text: "unreachable since 14:02, no route to host; kept as recorded"},
 		},
-		Drift:    []*plan.Drift{{Address: `fleet.lab.instance["10.0.0.11"]`, Kind: "instance", Class: "informational", Diff: []plan.AttrDiff{{Path: "memory_mib", Before: JSON(262144), After: JSON(196608)}}}},
+		Drift: []*plan.Drift{{Address: `fleet.lab.instance["10.0.0.11"]`, Kind: "instance", Class: "informational", Diff: []plan.AttrDiff{{Path: "memory_mib", Before: JSON(262144), After: JSON(196608)}}}},
 		Policies: []plan.Policy{{Name: "budget", Enforcement: "deny", Result: plan.PolicyPassed, Declared: "main.dstack.hcl:70",
 			Values: []diag.Value{{Traversal: "plan.cost.after.hourly_max", Statement: "is 100.46"}}}},
 		Cost: plan.Cost{
