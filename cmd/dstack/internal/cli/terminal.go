@@ -20,6 +20,7 @@ type screen struct {
 	out, err      bool      // stdout and stderr are terminals
 	color         bool      // NO_COLOR, CI and TERM allow it
 	live          bool      // lines may be drawn over
+	dumb          bool      // the terminal cannot draw, or is told not to
 	width, height func() int
 }
 
@@ -43,6 +44,7 @@ func screenOf(in, out, errs *os.File, environ func(string) (string, bool)) scree
 	}
 	dumb := plain || name == "dumb"
 	s.color = !set("NO_COLOR") && !set("CI") && !dumb
+	s.dumb = dumb
 	s.live = s.out && !set("CI") && !dumb
 	s.width = func() int { w, _, _ := term.GetSize(s.outFd); return w }
 	s.height = func() int { _, h, _ := term.GetSize(s.outFd); return h }
