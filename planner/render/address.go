@@ -78,6 +78,22 @@ func digits(s string) int {
 func keyList(keys []string) string { return strings.Join(keyParts(keys), ", ") }
 
 func keyParts(keys []string) []string {
+	ranges := keyRanges(keys, 3)
+	out := make([]string, len(ranges))
+	for i, r := range ranges {
+		out[i] = r.text
+	}
+	return out
+}
+
+// keyRange is some keys in brackets, of n resources.
+type keyRange struct {
+	text string
+	n    int
+}
+
+// keyRanges writes keys with brackets. Numbers that follow each other are one range where there are at least so many.
+func keyRanges(keys []string, least int) []keyRange {
 	numbers := make([]int, len(keys))
 	for i, k := range keys {
 		n, err := strconv.Atoi(k)
@@ -87,17 +103,17 @@ func keyParts(keys []string) []string {
 		numbers[i] = n
 	}
 	slices.Sort(numbers)
-	var out []string
+	var out []keyRange
 	for i := 0; i < len(numbers); {
 		end := i
 		for end+1 < len(numbers) && numbers[end+1] == numbers[end]+1 {
 			end++
 		}
-		if end-i >= 2 {
-			out = append(out, fmt.Sprintf("[%d-%d]", numbers[i], numbers[end]))
+		if end-i+1 >= least {
+			out = append(out, keyRange{fmt.Sprintf("[%d-%d]", numbers[i], numbers[end]), end - i + 1})
 		} else {
 			for _, n := range numbers[i : end+1] {
-				out = append(out, fmt.Sprintf("[%d]", n))
+				out = append(out, keyRange{fmt.Sprintf("[%d]", n), 1})
 			}
 		}
 		i = end + 1
@@ -105,10 +121,10 @@ func keyParts(keys []string) []string {
 	return out
 }
 
-func bracketed(keys []string) []string {
-	out := make([]string, len(keys))
+func bracketed(keys []string) []keyRange {
+	out := make([]keyRange, len(keys))
 	for i, k := range keys {
-		out[i] = "[" + clean(k) + "]"
+		out[i] = keyRange{"[" + clean(k) + "]", 1}
 	}
 	return out
 }

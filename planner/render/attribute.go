@@ -23,11 +23,12 @@ func (v *changeView) attributes(c *plan.Change, s shown) []field {
 			switch {
 			case ok && to < 0:
 			case ok:
-				f := diffField(o, c, d, one, room)
+				f := v.diffField(o, c, d, one, room)
+				f.pair = false
 				f.marker, f.lines, f.verbatim = "~", []string{"is now " + label(c.Diff[to].Path) + ", with the same value"}, false
 				out = append(out, f)
 			default:
-				out = append(out, diffField(o, c, d, one, room))
+				out = append(out, v.diffField(o, c, d, one, room))
 			}
 		}
 	}
@@ -80,7 +81,7 @@ func forcing(diffs []plan.AttrDiff) int {
 	return n
 }
 
-func diffField(o *schema.Object, c *plan.Change, d plan.AttrDiff, one bool, room int) field {
+func (v *changeView) diffField(o *schema.Object, c *plan.Change, d plan.AttrDiff, one bool, room int) field {
 	root := d.Path
 	if i := strings.IndexAny(root, ".["); i >= 0 {
 		root = root[:i]
@@ -96,6 +97,10 @@ func diffField(o *schema.Object, c *plan.Change, d plan.AttrDiff, one bool, room
 	}
 	_, f.verbatim = textDiff(d.Before, d.After)
 	f.verbatim = f.verbatim && !d.Sensitive && !d.Unknown
+	if v.o.document && !bare && !f.verbatim && !d.Sensitive && !d.Unknown && d.Before != nil && d.After != nil {
+		before, after := valuePair(d, bare, room)
+		f.pair, f.lines = true, []string{before, after}
+	}
 	// A reason that names the path has said what forces; several that force are each marked.
 	f.forces = d.Forces && (!one || !strings.Contains(c.Reason, d.Path)) && c.Action.IsReplace()
 	if d.Why != "" && !strings.Contains(c.Reason, d.Why) {

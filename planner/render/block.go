@@ -15,6 +15,8 @@ type block struct {
 	title  string // what will happen
 	risk   bool   // data goes with it
 	fields []field
+
+	changes []*plan.Change // what it shows
 }
 
 // field is one attribute or one sentence of a change. Its label and lines are clean.
@@ -24,6 +26,7 @@ type field struct {
 	lines    []string
 	forces   bool
 	verbatim bool // lines are not wrapped: the difference of a text, line by line
+	pair     bool // the first line is the value before, the second that after
 	each     bool // said of every resource of the block, and so once more where there are several
 	address  bool // lines name resources, whose keys may run beside those of the change
 }
@@ -250,6 +253,10 @@ func merge(blocks []*block) *block {
 		out.keys[i] = b.keys[0]
 	}
 	out.fields = slices.Clone(first.fields)
+	out.changes = make([]*plan.Change, 0, len(blocks))
+	for _, b := range blocks {
+		out.changes = append(out.changes, b.changes...)
+	}
 	for i, f := range first.fields {
 		if f.each {
 			out.fields[i].lines = slices.Clone(f.lines)

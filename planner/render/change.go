@@ -22,7 +22,7 @@ type changeView struct {
 
 func (v *changeView) block(c *plan.Change) *block {
 	base, key := splitAddress(c.Address)
-	b := &block{base: base, keys: []string{key}, action: shownOf(c), risk: c.DataAtRisk != ""}
+	b := &block{base: base, keys: []string{key}, action: shownOf(c), risk: c.DataAtRisk != "", changes: []*plan.Change{c}}
 	b.title = title(c, b.action)
 	b.fields = append(b.fields, v.because(c)...)
 	b.fields = append(b.fields, v.what(c, b.action)...)
@@ -30,7 +30,7 @@ func (v *changeView) block(c *plan.Change) *block {
 	b.fields = append(b.fields, v.offer(c)...)
 	b.fields = append(b.fields, v.place(c, b.action)...)
 	b.fields = append(b.fields, v.first(c)...)
-	b.fields = append(b.fields, v.supportFields(c.Address, v.o.Verbose)...)
+	b.fields = append(b.fields, v.supportFields(c.Address, v.o.Verbose || v.o.document)...)
 	if n := c.UnchangedAttrs; n > 0 && (b.action == showUpdate || b.action == showRecord || c.Action.IsReplace()) {
 		b.fields = append(b.fields, field{lines: []string{"# " + Count(n, "attribute") + " unchanged"}})
 	}
@@ -72,7 +72,7 @@ func (v *changeView) because(c *plan.Change) []field {
 	if c.Reason != "" {
 		lines = append(lines, clean(c.Reason))
 	} else if f := c.InFlight; f != nil {
-		lines = append(lines, fmt.Sprintf("%s was at it when it was cut off %s", clean(f.By), clock(f.Since, v.p.CreatedAt)))
+		lines = append(lines, fmt.Sprintf("%s was at it when it was cut off %s", clean(f.By), v.clock(f.Since)))
 	}
 	var seen []string
 	for _, cause := range c.Cause {

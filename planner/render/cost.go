@@ -79,9 +79,23 @@ const unchangedLines = 12
 
 // costTable is the bill by block, the largest difference first.
 func costTable(p *plan.Plan, o Options) string {
+	rows := costRows(p)
+	if len(rows) == 0 {
+		return ""
+	}
+	for i := range rows {
+		rows[i][0] = "  " + rows[i][0]
+	}
+	t := Table{Columns: []Column{{Title: "Cost"}, {Title: "now"}, {Title: "after"}, {Title: "difference"}, {Title: "", Drop: 1}}, Rows: rows, Plain: true}
+	return t.Text(o)
+}
+
+// costRows are the rows of the bill, the total last: block, now, after, difference, at most. There are none where nothing
+// of it changes.
+func costRows(p *plan.Plan) [][]string {
 	lines := slices.Clone(p.Cost.Lines)
 	if len(lines) == 0 || !slices.ContainsFunc(lines, func(l plan.CostLine) bool { return l.Before != l.After }) {
-		return ""
+		return nil
 	}
 	size := func(l plan.CostLine) value.Money {
 		d := l.After.Hourly - l.Before.Hourly
@@ -98,18 +112,16 @@ func costTable(p *plan.Plan, o Options) string {
 			restCost += l.After.Hourly
 			continue
 		}
-		name := "  " + clean(l.Address)
+		name := clean(l.Address)
 		if l.Count > 1 {
 			name += fmt.Sprintf(" (%s)", grouped(l.Count))
 		}
 		rows = append(rows, costRow(name, l.Before, l.After, false))
 	}
 	if rest > 0 {
-		rows = append(rows, []string{"  " + Count(rest, "other"), restCost.Hourly(), restCost.Hourly(), "", ""})
+		rows = append(rows, []string{Count(rest, "other"), restCost.Hourly(), restCost.Hourly(), "", ""})
 	}
-	rows = append(rows, costRow("  total", p.Cost.Before, p.Cost.After, true))
-	t := Table{Columns: []Column{{Title: "Cost"}, {Title: "now"}, {Title: "after"}, {Title: "difference"}, {Title: "", Drop: 1}}, Rows: rows, Plain: true}
-	return t.Text(o)
+	return append(rows, costRow("total", p.Cost.Before, p.Cost.After, true))
 }
 
 func costRow(name string, before, after plan.Amount, total bool) []string {

@@ -10,8 +10,18 @@ import (
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
-// dangers are what a reader must not miss: data first, then work that is lost.
-func (v *changeView) dangers() []string {
+// danger is what a reader must not miss, in a clause: "destroys ", volume.data[0-9], ": 500GB of data each".
+type danger struct {
+	verb string
+	of   []string // addresses
+	rest string
+	data bool // data is lost
+}
+
+func (d danger) text() string { return d.verb + addresses(d.of) + d.rest }
+
+// dangers are first the data, then the work that is lost.
+func (v *changeView) dangers() []danger {
 	lost, stopped := map[risk][]string{}, map[string]*stoppedRun{}
 	for _, c := range v.p.Changes {
 		if c.Action != plan.Delete && !c.Action.IsReplace() {
@@ -25,18 +35,19 @@ func (v *changeView) dangers() []string {
 			stop(stopped, c)
 		}
 	}
-	var data, runs []string
+	var data, runs []danger
 	for r, list := range lost {
-		data = append(data, r.text(list))
+		data = append(data, r.danger(list))
 	}
 	for run, s := range stopped {
-		if text := s.text(clean(run), v.p.CreatedAt); text != "" {
-			runs = append(runs, text)
+		if d, ok := s.danger(run, v); ok {
+			runs = append(runs, d)
 		}
 	}
-	slices.SortFunc(data, compareNatural)
-	slices.SortFunc(runs, compareNatural)
-	return slices.Concat(data, runs, denials(v.p))
+	byText := func(a, b danger) int { return compareNatural(a.text(), b.text()) }
+	slices.SortFunc(data, byText)
+	slices.SortFunc(runs, byText)
+	return append(data, runs...)
 }
 
 // denials says that the plan cannot be applied because of policies.
@@ -60,15 +71,15 @@ type risk struct {
 	data     string
 }
 
-func (r risk) text(list []string) string {
+func (r risk) danger(list []string) danger {
 	each := ""
 	if len(list) > 1 {
 		each = " each"
 	}
 	if r.replaced {
-		return "replaces " + addresses(list) + ": loses " + clean(r.data) + each
+		return danger{"replaces ", list, ": loses " + clean(r.data) + each, true}
 	}
-	return "destroys " + addresses(list) + ": " + clean(r.data) + each
+	return danger{"destroys ", list, ": " + clean(r.data) + each, true}
 }
 
 // stop counts a job among those that are stopped, if it is going on.
@@ -108,18 +119,24 @@ type stoppedRun struct {
 	since    time.Time
 }
 
-func (s *stoppedRun) text(run string, now time.Time) string {
+// danger is false for a run that goes on without a pause.
+func (s *stoppedRun) danger(run string, v *changeView) (danger, bool) {
 	note := Count(s.jobs, "job")
-	if !s.since.IsZero() {
-		note += ", running for " + Duration(now.Sub(s.since))
+	switch {
+	case s.since.IsZero():
+	case v.o.document:
+		note += ", running since " + absolute(s.since)
+	default:
+		note += ", running for " + Duration(v.p.CreatedAt.Sub(s.since))
 	}
+	d := danger{"stops ", []string{run}, " (" + note + ")", false}
 	switch {
 	case s.service && s.again && s.newFirst:
-		return "" // replicas follow each other without a pause
+		return danger{}, false // replicas follow each other
 	case s.service && s.again:
-		return "interrupts " + run + " (" + note + ")"
+		d.verb = "interrupts "
 	case s.again:
-		return "restarts " + run + " from its beginning (" + note + ")"
+		d.verb, d.rest = "restarts ", " from its beginning ("+note+")"
 	}
-	return "stops " + run + " (" + note + ")"
+	return d, true
 }

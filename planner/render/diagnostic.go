@@ -11,16 +11,29 @@ import (
 // Diagnostics writes errors and warnings in their order, those that say the same of several resources once.
 func Diagnostics(list diag.List, o Options) string {
 	var b strings.Builder
-	type said struct {
-		first     *diag.Diagnostic
-		addresses []string
+	for i, s := range saidOnce(list) {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		diagnostic(&b, o, s.first, s.addresses)
 	}
+	return b.String()
+}
+
+// said is what one or several diagnostics say.
+type said struct {
+	first     *diag.Diagnostic
+	addresses []string
+}
+
+// saidOnce folds diagnostics that say the same of several resources.
+func saidOnce(list diag.List) []*said {
 	type saying struct {
 		severity        diag.Severity
 		summary, detail string
 		place           diag.Range
 	}
-	var order []saying
+	var order []*said
 	all := map[saying]*said{}
 	for _, d := range list {
 		k := saying{d.Severity, d.Summary, d.Detail, diag.Range{}}
@@ -31,19 +44,13 @@ func Diagnostics(list diag.List, o Options) string {
 		if s == nil {
 			s = &said{first: d}
 			all[k] = s
-			order = append(order, k)
+			order = append(order, s)
 		}
 		if d.Address != "" {
 			s.addresses = append(s.addresses, d.Address)
 		}
 	}
-	for i, k := range order {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		diagnostic(&b, o, all[k].first, all[k].addresses)
-	}
-	return b.String()
+	return order
 }
 
 // told tells whether the place or the summary names the address already.

@@ -10,6 +10,10 @@ type Options struct {
 	Now     time.Time // what ages count to; the plan's own time when it is zero
 	Saved   string    // the file that the plan was saved to
 	Asking  bool      // a question follows: no tally and no next command
+
+	// document is for what is read at another time and folded: times are absolute, values stand before and after on a
+	// line each, support objects are listed.
+	document bool
 }
 
 // narrowest is the width below which lines become longer than the terminal rather than shorter than words.

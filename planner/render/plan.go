@@ -17,7 +17,7 @@ func Text(p *plan.Plan, o Options) string {
 	v := newChangeView(p, o)
 	var out strings.Builder
 	if v.nothing() {
-		indent(&out, "", noChanges(p, o), o.width())
+		indent(&out, "", noChanges(p, "checked "+Ago(p.CreatedAt, o.Now)), o.width())
 		section(&out, o, v.remarks())
 		if len(p.Diagnostics) > 0 {
 			out.WriteString("\n" + Diagnostics(p.Diagnostics, o))
@@ -29,6 +29,9 @@ func Text(p *plan.Plan, o Options) string {
 		indent(&out, "", line, o.width())
 	}
 	for _, d := range v.dangers() {
+		indent(&out, o.paint("! ", red, bold), d.text(), o.width())
+	}
+	for _, d := range denials(p) {
 		indent(&out, o.paint("! ", red, bold), d, o.width())
 	}
 	for _, b := range v.blocks() {
@@ -82,8 +85,19 @@ func (v *changeView) nothing() bool {
 	return len(v.p.Deferred) == 0
 }
 
-// blocks are the changes in the order of danger, then of addresses, with equal neighbours folded.
+// blocks are the changes and, below them, what is put off.
 func (v *changeView) blocks() []*block {
+	list := v.changed()
+	for _, n := range v.p.Deferred {
+		if n.Address != "" {
+			list = append(list, deferred(n))
+		}
+	}
+	return list
+}
+
+// changed are the changes in the order of danger, then of addresses, with equal neighbours folded.
+func (v *changeView) changed() []*block {
 	var list []*block
 	for _, c := range v.p.Changes {
 		if c.Kind == addr.KindSupport || shownOf(c) == showNothing {
@@ -101,13 +115,7 @@ func (v *changeView) blocks() []*block {
 		}
 		return compareNatural(a.keys[0], b.keys[0])
 	})
-	list = fold(list)
-	for _, n := range v.p.Deferred {
-		if n.Address != "" {
-			list = append(list, deferred(n))
-		}
-	}
-	return list
+	return fold(list)
 }
 
 // shownSupports is how many support objects are named where nothing else is said of their owner.
@@ -127,7 +135,7 @@ func (v *changeView) ownerless() []*block {
 				s = showUpdate
 			}
 		}
-		b := &block{base: owner, keys: []string{""}, action: s, title: "has other support objects than before"}
+		b := &block{base: owner, keys: []string{""}, action: s, title: "has other support objects than before", changes: v.supports[owner]}
 		switch s {
 		case showCreate:
 			b.title = "gets support objects"
@@ -137,7 +145,7 @@ func (v *changeView) ownerless() []*block {
 		if first.Reason != "" {
 			b.fields = v.because(first)
 		}
-		b.fields = append(b.fields, v.supportFields(owner, v.o.Verbose || len(v.supports[owner]) <= shownSupports)...)
+		b.fields = append(b.fields, v.supportFields(owner, v.o.Verbose || v.o.document || len(v.supports[owner]) <= shownSupports)...)
 		out = append(out, b)
 	}
 	return out

@@ -153,9 +153,16 @@ func Resources(cpus int, memoryMiB, diskMiB int64, gpus []schema.GPU) string {
 }
 
 // clock is a time for a sentence: the time of the day if it is of now's, else an age.
-func clock(t, now time.Time) string {
+func (v *changeView) clock(t time.Time) string {
+	if v.o.document {
+		return "at " + absolute(t)
+	}
+	now := v.p.CreatedAt
 	if t.Format(time.DateOnly) != now.In(t.Location()).Format(time.DateOnly) {
 		return Ago(t, now)
 	}
 	return "at " + t.Format("15:04")
 }
+
+// absolute is a time that means the same whenever it is read.
+func absolute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -8,8 +8,11 @@ import (
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
-func noChanges(p *plan.Plan, o Options) string {
-	checked := "checked " + Ago(p.CreatedAt, o.Now)
+// noChanges says that nothing is to be done. checked, where it is not empty, says when it was looked.
+func noChanges(p *plan.Plan, checked string) string {
+	if checked != "" {
+		checked = " (" + checked + ")"
+	}
 	if p.Destroy {
 		return "Nothing to destroy. No resource is recorded."
 	}
@@ -18,11 +21,11 @@ func noChanges(p *plan.Plan, o Options) string {
 	case p.Unchanged == 0 && not == 0:
 		return "No changes. The configuration declares no resources, and none is recorded."
 	case not > 0:
-		return fmt.Sprintf("No changes. %s of %s match the configuration (%s); %d could not be checked.", grouped(max(0, p.Unchanged-not)), Count(p.Unchanged, "resource"), checked, not)
+		return fmt.Sprintf("No changes. %s of %s match the configuration%s; %d could not be checked.", grouped(max(0, p.Unchanged-not)), Count(p.Unchanged, "resource"), checked, not)
 	case p.Unchanged == 1:
-		return fmt.Sprintf("No changes. 1 resource matches the configuration (%s).", checked)
+		return fmt.Sprintf("No changes. 1 resource matches the configuration%s.", checked)
 	}
-	return fmt.Sprintf("No changes. %s match the configuration (%s).", Count(p.Unchanged, "resource"), checked)
+	return fmt.Sprintf("No changes. %s match the configuration%s.", Count(p.Unchanged, "resource"), checked)
 }
 
 // summary is the plan's own, or counted where it has none, so that a change is never unsaid.

@@ -145,9 +145,15 @@ func diffLines(d plan.AttrDiff, bare bool, room int) []string {
 	case d.After == nil:
 		return []string{shorten(valueText(d.Path, d.Before, bare), room, 0)}
 	}
-	before, after := valueText(d.Path, d.Before, bare), valueText(d.Path, d.After, bare)
+	before, after := valuePair(d, bare, room)
+	return arrow(before, after, room)
+}
+
+// valuePair are the two values of a difference, each cut where it is long so that what differs stays.
+func valuePair(d plan.AttrDiff, bare bool, room int) (before, after string) {
+	before, after = valueText(d.Path, d.Before, bare), valueText(d.Path, d.After, bare)
 	at := differAt(before, after)
-	return arrow(shorten(before, room, at), shorten(after, room, at), room)
+	return shorten(before, room, at), shorten(after, room, at)
 }
 
 // shorten cuts a value to two lines where it can wrap, else to one with room for an arrow.

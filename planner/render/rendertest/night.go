@@ -37,15 +37,17 @@ func Night() *plan.Plan {
 			{
 				Address: "fleet.eval.instance[0]", Kind: "instance", Action: plan.Create, Reason: "new block, main.dstack.hcl:52", Offer: g2, Zone: "us-central1-a",
 				Candidates: []plan.Candidate{{Offer: *g2, Zone: "us-central1-a"}, {Offer: g5, Zone: "us-east-1a"}, {Offer: g5, Zone: "us-east-1b"}},
+				Cost:       &plan.CostLine{Address: "fleet.eval.instance[0]", After: CostOf(4, 5.67)},
 				LeftOut:    []plan.LeftOut{{Offer: *OfferOf("oci", "us-ashburn-1", "VM.GPU.A10.4", 3.6, 60, 960, GPUs(4, "A10", 24)), Why: "not in backends of fleet.eval"}},
 			},
 			{
 				Address: "task.eval.job[0]", Kind: "job", Action: plan.Create, Reason: "new block, main.dstack.hcl:60",
 				Placement: &plan.Placement{Instance: "fleet.eval.instance[0]", Blocks: 1, Of: 1}, After: JSON(Object{"commands": []string{"python eval.py"}}),
+				Needs: []string{"fleet.eval.instance[0]"},
 			},
 			{
 				Address: "volume.scratch", Kind: "volume", Backend: "aws", Action: plan.Delete, Reason: "no block of this name any more (was main.dstack.hcl:31)",
-				DataAtRisk: "500GB of data", Before: JSON(Object{"size": "500GB", "backend": "aws", "region": "us-east-1", "availability_zone": "us-east-1a"}),
+				DataAtRisk: "500GB of data", Cost: &plan.CostLine{Address: "volume.scratch", Before: CostOf(0.0548, 0.0548)}, Before: JSON(Object{"size": "500GB", "backend": "aws", "region": "us-east-1", "availability_zone": "us-east-1a"}),
 			},
 		},
 	}
@@ -58,12 +60,15 @@ func Night() *plan.Plan {
 				{Path: "instance_type", Before: JSON("p4d.24xlarge"), After: JSON("p4de.24xlarge")},
 			},
 			Offer: p4de, Zone: "us-east-1a", NoOther: "volume.data[0] and [1] are in us-east-1a", UnchangedAttrs: 11,
+			Cost:  &plan.CostLine{Address: fmt.Sprintf("fleet.train.instance[%d]", i), Before: CostOf(32.77, 32.77), After: CostOf(40.97, 40.97)},
+			Needs: []string{fmt.Sprintf("volume.data[%d]", i)},
 		}, &plan.Change{
 			Address: fmt.Sprintf("task.finetune.job[%d]", i), Kind: "job", Action: plan.DeleteThenCreate,
 			Reason: "their instances are replaced; the run starts from its beginning", UnchangedAttrs: 14,
 			Before:    JSON(Object{"status": "running", "started_at": Noon().Add(-192 * time.Minute).Format(time.RFC3339), "type": "task"}),
 			After:     JSON(Object{"volumes": []Object{{"volume": []string{fmt.Sprintf("volume.data[%d]", i)}, "path": "/data"}}}),
 			Sensitive: []string{`env["HF_TOKEN"]`}, Placement: &plan.Placement{Instance: fmt.Sprintf("fleet.train.instance[%d]", i), Blocks: 1, Of: 1},
+			Needs: []string{"fleet.train.instance[0]", "fleet.train.instance[1]", fmt.Sprintf("volume.data[%d]", i)},
 		}, &plan.Change{
 			Address: fmt.Sprintf(`fleet.train.instance[%d].support["attachment/volume.data[%d]"]`, i, i), Kind: "support", Action: plan.DeleteThenCreate, Reason: "the instance is replaced",
 		})
