@@ -21,7 +21,7 @@ func TestMarkdownOfSituations(t *testing.T) {
 		t.Run(s.Name, func(t *testing.T) {
 			got := Markdown(s.Plan, MarkdownOptions{Saved: "night.plan"})
 			golden.Assert(t, "testdata/markdown/"+s.Name+".md", string(got))
-			holds(t, got, CommentLimit)
+			fits(t, got, CommentLimit)
 		})
 	}
 }
@@ -32,7 +32,7 @@ func TestMarkdownOfARepository(t *testing.T) {
 		Files: "https://git.example.com/acme/gpu/blob/4be1d02/infra/research/",
 	})
 	golden.Assert(t, "testdata/markdown/repository.golden", string(got))
-	holds(t, got, CommentLimit)
+	fits(t, got, CommentLimit)
 	require.True(t, strings.HasSuffix(string(got), "\n"+Marker("infra/research")+"\n"), "the marker is the last line")
 }
 
@@ -40,7 +40,7 @@ func TestMarkdownOfARepository(t *testing.T) {
 func TestMarkdownOfManyDestroys(t *testing.T) {
 	p := rendertest.Large(2000, 300)
 	got := Markdown(p, MarkdownOptions{})
-	holds(t, got, 65_536)
+	fits(t, got, 65_536)
 	require.Empty(t, unnamed(got, p))
 	first, _, _ := strings.Cut(string(got), "\n")
 	require.Contains(t, first, "1,700 create, 300 destroy")
@@ -51,7 +51,7 @@ func TestMarkdownOfManyDestroys(t *testing.T) {
 func TestMarkdownThatCannotNameAll(t *testing.T) {
 	p := rendertest.Large(10_000, 10_000)
 	got := Markdown(p, MarkdownOptions{Full: "https://ci.example.com/7"})
-	holds(t, got, CommentLimit)
+	fits(t, got, CommentLimit)
 	first, _, _ := strings.Cut(string(got), "\n")
 	require.Contains(t, first, fmt.Sprintf("%s destroyed or replaced without a name here", grouped(len(unnamed(got, p)))))
 	require.Contains(t, first, "[all of it](https://ci.example.com/7)")
@@ -82,7 +82,7 @@ func TestMarkdownKeepsItsLimits(t *testing.T) {
 			p.Changes = append(p.Changes, c)
 		}
 		got := Markdown(p, MarkdownOptions{Limit: limit, Name: "a/b", Saved: "x.plan"})
-		holds(t, got, limit)
+		fits(t, got, limit)
 		require.Equal(t, got, Markdown(p, MarkdownOptions{Limit: limit, Name: "a/b", Saved: "x.plan"}), "the same plan gives the same text")
 		missing := unnamed(got, p)
 		first, _, _ := strings.Cut(string(got), "\n")
@@ -101,8 +101,8 @@ func TestMarkdownKeepsItsLimits(t *testing.T) {
 	})
 }
 
-// holds checks what is true of any Markdown: its size in every unit, and its form.
-func holds(t require.TestingT, md []byte, limit int) {
+// fits checks what is true of any Markdown: its size in every unit, and its form.
+func fits(t require.TestingT, md []byte, limit int) {
 	text := string(md)
 	require.LessOrEqual(t, len(text), limit, "bytes")
 	require.LessOrEqual(t, len(utf16.Encode([]rune(text))), limit, "UTF-16 units")
