@@ -118,7 +118,9 @@ func (m *markdown) cautions() []danger {
 }
 
 // policyLine is what became of a policy, on one line.
-func policyLine(p plan.Policy) string { return strings.ReplaceAll(PolicyText(p), "\n", "; ") }
+func policyLine(p plan.Policy) string {
+	return strings.NewReplacer(".\n", "; ", "\n", "; ").Replace(PolicyText(p))
+}
 
 func colon(s string) string {
 	if s == "" {
