@@ -73,6 +73,15 @@ func (m Module) Names() []string {
 	return out
 }
 
+// Words are what a name for the block is made of: the names and keys of the modules around it, its own and its key.
+func (i Instance) Words() []string {
+	out := append(i.Module.Names(), i.Name)
+	if i.Key.IsSet() {
+		out = append(out, i.Key.Text())
+	}
+	return out
+}
+
 func (m Module) steps() []step {
 	var out []step
 	for m != Root {

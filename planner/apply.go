@@ -10,6 +10,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/apply"
 	"github.com/dstackai/dstack-planner/planner/plan"
@@ -136,7 +137,7 @@ func (p *Planner) outputs(pl *plan.Plan, r *resolver, state *statefile.State) (m
 	r.blocks = nil // now that all is there
 	var diags diag.List
 	for _, b := range p.Config.Blocks() {
-		if b.Addr.Type != "output" {
+		if b.Addr.Type != "output" || b.Addr.Module != addr.Root {
 			continue
 		}
 		o, ds := p.Config.EvaluateOutput(b, r)

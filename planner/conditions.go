@@ -74,13 +74,13 @@ func (w *walk) demands() {
 	selves := map[addr.Block]map[addr.Key]cty.Value{}
 	for _, d := range w.all {
 		w.rules.add(d.Block.Addr, d.Preconditions())
-		if !d.Block.HasPostconditions() || w.dropped[d.Block.Addr] {
+		if !d.Block.HasPostconditions() || w.isDropped(d.Addr.Block) {
 			continue
 		}
-		of, known := selves[d.Block.Addr]
+		of, known := selves[d.Addr.Block]
 		if !known {
-			of = w.published(d.Block.Addr)
-			selves[d.Block.Addr] = of
+			of = w.published(d.Addr.Block)
+			selves[d.Addr.Block] = of
 		}
 		self, ok := of[d.Addr.Key]
 		if !ok {

@@ -524,7 +524,7 @@ func (w *walk) outputs() map[string]*plan.Output {
 	recorded := w.state.Outputs()
 	if !w.opts.Destroy {
 		for _, b := range w.p.Config.Blocks() {
-			if b.Addr.Type != "output" {
+			if b.Addr.Type != "output" || b.Addr.Module != addr.Root {
 				continue
 			}
 			o, diags := w.p.Config.EvaluateOutput(b, w)

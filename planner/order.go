@@ -22,6 +22,7 @@ type steps struct {
 	down   map[*item]int  // the delete of its old object
 	ready  map[string]int // by address of a block: everything of it is made
 	blocks map[addr.Block][]*item
+	alike  map[addr.Block][]addr.Block // by address without keys in the path: blocks of all instances of a module
 	former map[string][]*item // by address: objects that were deposed before
 }
 
@@ -30,7 +31,7 @@ type edge struct{ step, needs int }
 
 // steps makes the steps of all items, sorted so that they could be done one by one.
 func (w *walk) steps() ([]plan.Step, error) {
-	s := &steps{w: w, up: map[*item]int{}, down: map[*item]int{}, ready: map[string]int{}, blocks: map[addr.Block][]*item{}, former: map[string][]*item{}}
+	s := &steps{w: w, up: map[*item]int{}, down: map[*item]int{}, ready: map[string]int{}, blocks: map[addr.Block][]*item{}, alike: map[addr.Block][]addr.Block{}, former: map[string][]*item{}}
 	for _, it := range w.order {
 		if it.kind != addr.KindSupport {
 			s.blocks[it.addr.Block.Block] = append(s.blocks[it.addr.Block.Block], it)
@@ -38,6 +39,14 @@ func (w *walk) steps() ([]plan.Step, error) {
 		if it.rec != nil && it.rec.Deposed != "" {
 			s.former[it.name] = append(s.former[it.name], it)
 		}
+	}
+	for b := range s.blocks {
+		if b.Module != addr.Root {
+			s.index(b)
+		}
+	}
+	for _, blocks := range s.alike {
+		slices.SortFunc(blocks, func(a, b addr.Block) int { return a.Instance(addr.NoKey).Self().Compare(b.Instance(addr.NoKey).Self()) })
 	}
 	for _, it := range w.order {
 		s.make(it)
@@ -141,7 +150,39 @@ func (s *steps) before(release, end int, it, other *item) {
 	}
 }
 
-// items are those of an address. Without a key it may be that of a block, of which all count.
+// index notes a block of a module under the addresses that mean all instances of the module, and that of the module itself.
+func (s *steps) index(b addr.Block) {
+	all := b
+	all.Module = b.Module.Static()
+	s.alike[all] = append(s.alike[all], b)
+	for m := all.Module; ; {
+		call, ok := m.Call()
+		if !ok {
+			return
+		}
+		s.alike[call.Block] = append(s.alike[call.Block], b)
+		m = call.Module
+	}
+}
+
+// pattern are the items of all blocks that an address in modules without keys stands for.
+func (s *steps) pattern(target addr.Block) []*item {
+	all, within := target, target.Module
+	all.Module = target.Module.Static()
+	if target.Type == "module" {
+		within = target.Module.Child(target.Name, addr.NoKey)
+	}
+	var out []*item
+	for _, b := range s.alike[all] {
+		if b.Module.Within(within) {
+			out = append(out, s.blocks[b]...)
+		}
+	}
+	return out
+}
+
+// items are those of an address. Without a key it may be that of a block, of which all count, and so do all instances of a
+// module without one.
 func (s *steps) items(address string) []*item {
 	a, err := addr.ParseAny(address)
 	if err != nil {
@@ -150,7 +191,10 @@ func (s *steps) items(address string) []*item {
 	if it := s.w.items[a]; it != nil && a != a.Block.Block.Instance(addr.NoKey).Self() {
 		return []*item{it}
 	}
-	return slices.Clip(s.blocks[a.Block.Block])
+	if found, ok := s.blocks[a.Block.Block]; ok || len(s.alike) == 0 {
+		return slices.Clip(found)
+	}
+	return s.pattern(a.Block.Block)
 }
 
 // made are the steps after which what an address names is there. Those of a block are one join.

@@ -24,13 +24,13 @@ type resolver struct {
 
 	mu       sync.Mutex
 	profiles map[string]cty.Value
-	profile  cty.Value
+	defaults map[addr.Module]cty.Value
 	blocks   map[addr.Block]cty.Value // what is worth what; forgotten when something of the block changes
 	of       map[addr.Block][]string  // addresses of the recorded resources of each block
 }
 
 func newResolver(p *Planner, state func() *statefile.State) *resolver {
-	return &resolver{p: p, state: state, profile: cty.NullVal(schema.Of[schema.Profile]().Type())}
+	return &resolver{p: p, state: state}
 }
 
 // forget must be called when the record of an address has changed.
@@ -127,7 +127,7 @@ func (r *resolver) settings() desired.Settings {
 }
 
 func (r *resolver) decode(b *config.Block, a addr.Instance) (*config.Decoded, error) {
-	instances, deferred, diags := r.p.Config.Repetition(b, r)
+	instances, deferred, diags := r.p.Config.RepetitionIn(a.Module, b, r)
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}
@@ -148,26 +148,34 @@ func (r *resolver) merged(d *config.Decoded, v cty.Value) cty.Value {
 	if r.profiles == nil {
 		r.readProfiles()
 	}
-	profile := r.profile
+	profile := r.profileOf(d.Addr.Module)
 	if name := desired.Text(v, "profile"); name != "" {
 		profile = r.profiles[name]
 	}
 	return desired.Merge(d.Block.Type.Object, v, profile)
 }
 
+// profileOf is the default profile of a module, or of one around it.
+func (r *resolver) profileOf(m addr.Module) cty.Value {
+	w := walk{defaults: r.defaults}
+	return w.profileOf(m)
+}
+
 func (r *resolver) readProfiles() {
-	r.profiles = map[string]cty.Value{}
+	r.profiles, r.defaults = map[string]cty.Value{}, map[addr.Module]cty.Value{}
 	for _, b := range r.p.Config.Blocks() {
 		if b.Addr.Type != "profile" {
 			continue
 		}
-		d, err := r.decode(b, b.Addr.Instance(addr.NoKey))
-		if err != nil {
-			continue // whoever uses it was refused when the plan was made
-		}
-		r.profiles[b.Addr.String()] = d.Value
-		if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
-			r.profile = d.Value
+		for _, m := range r.p.Config.Paths(b, r) {
+			d, err := r.decode(b, addr.Block{Module: m, Type: b.Addr.Type, Name: b.Addr.Name}.Instance(addr.NoKey))
+			if err != nil {
+				continue // whoever uses it was refused when the plan was made
+			}
+			r.profiles[d.Addr.String()] = d.Value
+			if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
+				r.defaults[m] = d.Value
+			}
 		}
 	}
 }
@@ -227,7 +235,7 @@ func (r *resolver) recorded(b addr.Block) map[addr.Key]cty.Value {
 	}
 	out := map[addr.Key]cty.Value{}
 	block := r.p.Config.Block(b)
-	instances, _, _ := r.p.Config.Repetition(block, r)
+	instances, _, _ := r.p.Config.RepetitionIn(b.Module, block, r)
 	for _, inst := range instances {
 		attrs := map[string]cty.Value{"address": cty.StringVal(inst.Addr.String()), "instance": byKey(machines[inst.Addr])}
 		if d, err := r.decode(block, inst.Addr); err == nil {

@@ -30,7 +30,7 @@ type walk struct {
 	records  map[statefile.Ref]*record
 	found    map[string]providers.Found[cty.Value] // by idempotency key: what open intents had made
 	byBlock  map[addr.Instance][]*record           // recorded instances and jobs of a block's repetition
-	profile  cty.Value                             // the default profile, or null
+	defaults map[addr.Module]cty.Value             // the default profile of each module that has one
 
 	placed *placement // nil in the first walk
 
@@ -105,7 +105,7 @@ func (w *walk) run(ctx context.Context) error {
 	w.dropped = map[addr.Block]bool{}
 	w.ended = map[addr.Resource]bool{}
 	w.diags = nil
-	w.profile = cty.NullVal(schema.Of[schema.Profile]().Type())
+	w.defaults = map[addr.Module]cty.Value{}
 	for _, level := range w.levels {
 		var made []*item
 		for _, b := range level {
@@ -122,6 +122,7 @@ func (w *walk) run(ctx context.Context) error {
 		}
 	}
 	w.freeze()
+	w.diags = append(w.diags, w.p.Config.CheckModules(w)...)
 	w.diags = append(w.diags, config.CheckNames(w.all)...)
 	return nil
 }
@@ -133,7 +134,7 @@ func (w *walk) freeze() {
 	}
 	for ref, rec := range w.records {
 		a := rec.addr
-		if ref.Deposed != "" || !w.dropped[a.Block.Block] || w.items[a] != nil {
+		if ref.Deposed != "" || !w.isDropped(a.Block.Block) || w.items[a] != nil {
 			continue
 		}
 		it := &item{addr: a, name: rec.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, frozen: true,
@@ -144,13 +145,29 @@ func (w *walk) freeze() {
 	sortItems(w.order)
 }
 
+// isDropped tells whether a block was deferred, or the call of a module that it is in.
+func (w *walk) isDropped(b addr.Block) bool {
+	for {
+		if w.dropped[b] {
+			return true
+		}
+		call, ok := b.Module.Call()
+		if !ok {
+			return false
+		}
+		b = call.Block
+	}
+}
+
 // block evaluates one block and adds the resources that it stands for.
 func (w *walk) block(b *config.Block) []*item {
 	switch b.Addr.Type {
 	case "backend", "output", "check", "variable", "locals", "dstack":
 		return nil // backends were evaluated before, outputs are at the end
 	}
-	if w.waits(b) {
+	w.waits(b)
+	if b.Addr.Type == "module" {
+		w.call(b)
 		return nil
 	}
 	decoded, ok := w.decode(b)
@@ -158,28 +175,69 @@ func (w *walk) block(b *config.Block) []*item {
 		return nil
 	}
 	var made []*item
-	w.all = append(w.all, decoded.instances...)
 	for _, d := range decoded.instances {
+		if len(w.dropped) > 0 && w.isDropped(d.Addr.Block) {
+			continue
+		}
+		w.all = append(w.all, d)
 		made = append(made, w.expand(d)...)
 	}
 	return made
 }
 
-// waits tells whether something that the block refers to was deferred, which defers it as well.
-func (w *walk) waits(b *config.Block) bool {
-	for _, ref := range w.p.Config.References(b) {
-		if w.dropped[ref.To] {
-			w.postpone(b, "it refers to "+ref.Traversal+", which is deferred")
+// call finds out whether the number of a module is known.
+func (w *walk) call(b *config.Block) {
+	_, deferred, diags := w.p.Config.Repetition(b, w)
+	w.diags = append(w.diags, diags...)
+	w.deferAll(deferred)
+}
+
+// waits defers a block if something that it refers to was deferred.
+func (w *walk) waits(b *config.Block) {
+	if len(w.dropped) == 0 {
+		return
+	}
+	for _, path := range w.p.Config.Paths(b, w) {
+		at := b.Addr
+		at.Module = path
+		for _, ref := range w.p.Config.References(b) {
+			if w.meansDropped(config.Target(at, ref)) {
+				w.postpone(at, "it refers to "+ref.Traversal+", which is deferred")
+				break
+			}
+		}
+	}
+}
+
+// meansDropped tells whether some of what an address without keys in its path stands for was deferred.
+func (w *walk) meansDropped(target addr.Block) bool {
+	if w.isDropped(target) {
+		return true
+	}
+	for b := range w.dropped {
+		switch {
+		case b.Type == target.Type && b.Name == target.Name && b.Module.Within(target.Module) && b.Module.Static() == target.Module.Static():
+			return true
+		case target.Type == "module" && b.Module.Within(target.Module.Child(target.Name, addr.NoKey)):
 			return true
 		}
 	}
 	return false
 }
 
-func (w *walk) postpone(b *config.Block, why string) {
-	w.dropped[b.Addr] = true
-	w.deferred = append(w.deferred, plan.Note{Address: b.Addr.String(), Text: why})
-	w.values[b.Addr] = cty.DynamicVal
+func (w *walk) postpone(b addr.Block, why string) {
+	if w.dropped[b] {
+		return
+	}
+	w.dropped[b] = true
+	w.deferred = append(w.deferred, plan.Note{Address: b.String(), Text: why})
+	w.values[b] = cty.DynamicVal
+}
+
+func (w *walk) deferAll(deferred []config.Deferred) {
+	for _, d := range deferred {
+		w.postpone(d.Block, "how many there are depends on "+d.Reference+", which is known only after apply")
+	}
 }
 
 func (w *walk) decode(b *config.Block) (*decodedBlock, bool) {
@@ -191,13 +249,13 @@ func (w *walk) decode(b *config.Block) (*decodedBlock, bool) {
 	if diags.HasErrors() {
 		return nil, false
 	}
-	if deferred != nil {
-		w.postpone(b, "how many there are depends on "+deferred.Reference+", which is known only after apply")
-		return nil, false
-	}
+	w.deferAll(deferred)
 	out := &decodedBlock{}
 	failed := false
 	for _, inst := range instances {
+		if len(w.dropped) > 0 && w.isDropped(inst.Addr.Block) {
+			continue
+		}
 		d, diags := w.p.Config.Decode(inst, w)
 		w.diags = append(w.diags, diags...)
 		if diags.HasErrors() {
@@ -209,7 +267,7 @@ func (w *walk) decode(b *config.Block) (*decodedBlock, bool) {
 	if failed {
 		return nil, false
 	}
-	if w.constant(b) {
+	if len(deferred) == 0 && w.constant(b) {
 		w.decoded[b.Addr] = out
 	}
 	return out, true
@@ -226,7 +284,7 @@ func (w *walk) decodeEarly() <-chan map[addr.Block]*decodedBlock {
 				continue
 			}
 			instances, deferred, said := w.p.Config.Repetition(b, nowhere{})
-			if deferred != nil || len(said) > 0 {
+			if len(deferred)+len(said) > 0 {
 				continue
 			}
 			d := &decodedBlock{}
@@ -254,7 +312,7 @@ func (nowhere) Value(addr.Block) (cty.Value, bool) { return cty.NilVal, false }
 // constant tells whether a block refers to nothing that the second walk knows better.
 func (w *walk) constant(b *config.Block) bool {
 	for _, ref := range w.p.Config.References(b) {
-		if ref.To.Type != "profile" && ref.To.Type != "backend" {
+		if ref.To.Type != "profile" && ref.To.Type != "backend" && !ref.DependsOn {
 			return false
 		}
 	}
@@ -263,11 +321,25 @@ func (w *walk) constant(b *config.Block) bool {
 
 // merged is the block's value with its profile and the defaults.
 func (w *walk) merged(d *config.Decoded, v cty.Value) cty.Value {
-	profile := w.profile
+	profile := w.profileOf(d.Addr.Module)
 	if name := desired.Text(v, "profile"); name != "" {
 		profile = w.profiles[name]
 	}
 	return desired.Merge(d.Block.Type.Object, v, profile)
+}
+
+// profileOf is the default profile for what stands in a module: its own, else that of the modules around it, else null.
+func (w *walk) profileOf(m addr.Module) cty.Value {
+	for {
+		if v, ok := w.defaults[m]; ok {
+			return v
+		}
+		call, ok := m.Call()
+		if !ok {
+			return cty.NullVal(schema.Of[schema.Profile]().Type())
+		}
+		m = call.Module
+	}
 }
 
 func (w *walk) expand(d *config.Decoded) []*item {
@@ -276,7 +348,7 @@ func (w *walk) expand(d *config.Decoded) []*item {
 		w.values[d.Addr.Block] = withAddress(d.Value, d.Addr.String())
 		w.profiles[d.Addr.String()] = d.Value
 		if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
-			w.profile = d.Value
+			w.defaults[d.Addr.Module] = d.Value
 		}
 	case "fleet":
 		return w.fleet(d)
@@ -304,7 +376,7 @@ func (w *walk) add(r desired.Resource, d *config.Decoded) *item {
 	it.object = schema.KindObject(it.kind)
 	it.forced = map[string]string{}
 	if d != nil {
-		it.needs = w.references(d.Block)
+		it.needs = w.references(d)
 	}
 	maps.Copy(it.forced, w.stopped[r.Addr])
 	w.locate(it)
@@ -313,15 +385,21 @@ func (w *walk) add(r desired.Resource, d *config.Decoded) *item {
 	return it
 }
 
-// references lists what the block's resources stand on by reference: other blocks that stand for resources.
-func (w *walk) references(b *config.Block) []string {
+// references lists what a block's resources stand on by reference: other blocks that stand for resources, and modules.
+func (w *walk) references(d *config.Decoded) []string {
 	var out []string
-	for _, ref := range w.p.Config.References(b) {
+	for _, ref := range w.p.Config.References(d.Block) {
 		switch ref.To.Type {
-		case "fleet", "volume", "gateway", "task", "service", "dev_environment":
-			if !slices.Contains(out, ref.To.String()) {
-				out = append(out, ref.To.String())
+		case "module":
+			if !ref.DependsOn {
+				continue // the number of modules; what decides it is known
 			}
+		case "fleet", "volume", "gateway", "task", "service", "dev_environment":
+		default:
+			continue
+		}
+		if name := config.Target(d.Addr.Block, ref).String(); !slices.Contains(out, name) {
+			out = append(out, name)
 		}
 	}
 	return out
@@ -330,11 +408,11 @@ func (w *walk) references(b *config.Block) []string {
 func (w *walk) fleet(d *config.Decoded) []*item {
 	v := w.merged(d, d.Value)
 	if n, _ := v.GetAttr("nodes").Unmark(); !n.IsKnown() {
-		w.postpone(d.Block, "its number of nodes is known only after apply")
+		w.postpone(d.Addr.Block, "its number of nodes is known only after apply")
 		return nil
 	}
 	if !desired.HostsKnown(v) {
-		w.postpone(d.Block, "its hosts are known only after apply")
+		w.postpone(d.Addr.Block, "its hosts are known only after apply")
 		return nil
 	}
 	f, err := desired.ExpandFleet(d.Addr, v, w.settings())
@@ -343,7 +421,7 @@ func (w *walk) fleet(d *config.Decoded) []*item {
 		return nil
 	}
 	fi := &fleetItem{Fleet: f, decl: d}
-	w.fleets[d.Block.Addr] = append(w.fleets[d.Block.Addr], fi)
+	w.fleets[d.Addr.Block] = append(w.fleets[d.Addr.Block], fi)
 	wanted := f.Instances(w.have(d.Addr, f))
 	for _, k := range w.placed.added(d.Addr) {
 		if !slices.ContainsFunc(wanted, func(r desired.Resource) bool { return r.Addr.Key() == k }) {
@@ -433,7 +511,7 @@ func (w *walk) located(d *config.Decoded) []*item {
 	set := map[string]cty.Value{}
 	name := desired.Text(v, "backend")
 	if b, _ := v.GetAttr("backend").Unmark(); !b.IsKnown() {
-		w.postpone(d.Block, "its backend is known only after apply")
+		w.postpone(d.Addr.Block, "its backend is known only after apply")
 		return nil
 	}
 	if name == "" {
@@ -471,7 +549,7 @@ func (w *walk) located(d *config.Decoded) []*item {
 		return nil
 	}
 	it := w.add(r, d)
-	w.selves[d.Block.Addr] = append(w.selves[d.Block.Addr], it)
+	w.selves[d.Addr.Block] = append(w.selves[d.Addr.Block], it)
 	it.backend = name
 	if z := w.placed.zoneOf(r.Addr); z != "" {
 		it.want = desired.WithAttrs(it.want, map[string]cty.Value{"availability_zone": cty.StringVal(z)})
@@ -485,7 +563,7 @@ func (w *walk) runBlock(d *config.Decoded) []*item {
 	for _, name := range []string{"nodes", "replicas"} {
 		if v.Type().HasAttribute(name) {
 			if n, _ := v.GetAttr(name).Unmark(); !n.IsKnown() {
-				w.postpone(d.Block, "its "+name+" are known only after apply")
+				w.postpone(d.Addr.Block, "its "+name+" are known only after apply")
 				return nil
 			}
 		}
@@ -506,7 +584,7 @@ func (w *walk) runBlock(d *config.Decoded) []*item {
 		return nil
 	}
 	ri := &runItem{Run: run, decl: d}
-	w.runs[d.Block.Addr] = append(w.runs[d.Block.Addr], ri)
+	w.runs[d.Addr.Block] = append(w.runs[d.Addr.Block], ri)
 	var made []*item
 	for _, r := range w.ownInstances(ri) {
 		it := w.add(r, d)
@@ -553,10 +631,14 @@ func (w *walk) ownInstances(ri *runItem) []desired.Resource {
 // publish lets references to a block get its own attributes, and its resources as they are planned.
 func (w *walk) publish(b *config.Block) {
 	switch b.Addr.Type {
-	case "backend", "output", "check", "variable", "locals", "dstack":
+	case "backend", "output", "check", "variable", "locals", "dstack", "module":
 		return
 	}
-	w.settled[b.Addr] = b
+	for _, path := range w.p.Config.Paths(b, w) {
+		at := b.Addr
+		at.Module = path
+		w.settled[at] = b
+	}
 }
 
 // repeated is the value of a block with count or for_each, or of one without.

@@ -19,6 +19,7 @@ func BlockTypes() []BlockType {
 		{"variable", "An input.", true, false, false, Of[Variable]()},
 		{"locals", "Names for expressions.", false, false, true, Of[Locals]()},
 		{"output", "A result, for people and other programs.", true, false, false, Of[Output]()},
+		{"module", "Another folder of blocks, with inputs and outputs of its own.", true, false, false, Of[ModuleCall]()},
 		{"backend", "One configured use of a provider: an account.", true, false, false, Of[Backend]()},
 		{"profile", "Settings that several fleets and runs share.", true, false, false, Of[Profile]()},
 		{"fleet", "Instances that are kept, made by a backend or existing hosts.", true, true, false, Of[Fleet]()},
@@ -119,6 +120,14 @@ type Policy struct {
 	Condition    Any    `name:"condition,required" doc:"An expression over plan that must be true, such as plan.cost.after.hourly_max <= 120."`
 	ErrorMessage string `name:"error_message,required" doc:"What to say when it is not; it may use plan as well."`
 	Enforcement  string `name:"enforcement" default:"deny" rule:"deny or warn" doc:"deny keeps a plan that breaks the rule from being applied; warn only says so."`
+}
+
+// ModuleCall is the block `module`. Its other arguments are the variables of the module.
+type ModuleCall struct {
+	Source    string `name:"source,required" doc:"Where the module is: a folder such as ./modules/net, or a Git repository."`
+	Count     Any    `name:"count" doc:"How many of the module there are, with count.index from 0."`
+	ForEach   Any    `name:"for_each" doc:"A map or a set of strings: one of the module for each, with each.key and each.value."`
+	DependsOn Any    `name:"depends_on" doc:"What must be done before anything of the module."`
 }
 
 // Backend is the block `backend`.

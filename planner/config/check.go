@@ -17,24 +17,37 @@ import (
 // each block refers to.
 func (c *Config) checkReferences() diag.List {
 	var list diag.List
-	for _, name := range slices.Sorted(maps.Keys(c.locals)) {
-		list = append(list, c.checkUses(nil, c.locals[name].attr, nil).For("local."+name)...)
-	}
-	for _, l := range c.locals {
-		c.closure(l)
+	for _, m := range c.modules {
+		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
+			list = append(list, c.checkUses(m, nil, m.locals[name].attr, nil).For(m.label("local."+name))...)
+		}
 	}
 	if c.dstack != nil {
 		c.dstack.eachAttribute(func(a *attribute, _ *schema.Attribute) {
-			list = append(list, c.checkUses(c.dstack, a, nil)...)
+			list = append(list, c.checkUses(c.main, c.dstack, a, nil)...)
 		})
 	}
 	for _, b := range c.blocks {
 		before := len(list)
 		b.eachAttribute(func(a *attribute, top *schema.Attribute) {
-			list = append(list, c.checkUses(b, a, top)...)
-			c.refer(b, a)
+			list = append(list, c.checkUses(b.module, b, a, top)...)
 		})
 		list[before:].For(b.Addr.String())
+	}
+	for _, m := range c.modules {
+		for _, l := range m.locals {
+			c.closure(&l.links, m, l.attr.uses)
+		}
+		for _, v := range m.variables {
+			c.inputRefs(m, v)
+		}
+		if m.Call != nil {
+			m.fixed = m.parent.fixed && !slices.ContainsFunc(c.blockRefs(m.Call), func(r Reference) bool { return !r.DependsOn })
+			list = append(list, c.checkCall(m)...)
+		}
+	}
+	for _, b := range c.blocks {
+		c.blockRefs(b)
 	}
 	return list
 }
@@ -68,29 +81,15 @@ func (b *Block) eachAttribute(f func(a *attribute, top *schema.Attribute)) {
 	}
 }
 
-func (c *Config) refer(b *Block, a *attribute) {
-	for _, u := range a.uses {
-		if u.root == "local" {
-			if l := c.locals[u.name]; l != nil {
-				b.refs = append(b.refs, l.refs...)
-			}
-			continue
-		}
-		if c.byAddr[u.block()] != nil {
-			b.refs = append(b.refs, u.reference(a.name == "depends_on"))
-		}
-	}
-}
-
-// exists tells whether a use names something that is declared.
-func (c *Config) exists(u use) bool {
+// exists tells whether a use names something that is declared in the module.
+func (c *Config) exists(m *Module, u use) bool {
 	switch u.root {
 	case "var":
-		return c.variables[u.name] != nil
+		return m.variables[u.name] != nil
 	case "local":
-		return c.locals[u.name] != nil
+		return m.locals[u.name] != nil
 	}
-	return c.byAddr[u.block()] != nil
+	return c.byAddr[m.block(u)] != nil
 }
 
 // mayBeMissing tells whether a use names something of the kind that files declare.
@@ -100,10 +99,10 @@ func (c *Config) mayBeMissing(u use) bool {
 }
 
 // checkUses checks every name in an expression. The block is nil in locals.
-func (c *Config) checkUses(b *Block, a *attribute, top *schema.Attribute) diag.List {
+func (c *Config) checkUses(m *Module, b *Block, a *attribute, top *schema.Attribute) diag.List {
 	var list diag.List
 	for _, u := range a.uses {
-		summary, detail := c.checkUse(b, a, top, u)
+		summary, detail := c.checkUse(m, b, a, top, u)
 		if summary != "" {
 			rng := u.rng()
 			list = append(list, c.about(a, nil, rng, summary, "%s", detail)...)
@@ -113,7 +112,7 @@ func (c *Config) checkUses(b *Block, a *attribute, top *schema.Attribute) diag.L
 }
 
 // checkUse says what is wrong with one name, nothing if it is right.
-func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) (summary, detail string) {
+func (c *Config) checkUse(m *Module, b *Block, a *attribute, top *schema.Attribute, u use) (summary, detail string) {
 	const nothing = "Reference to nothing"
 	if c.partial && u.name != "" && c.mayBeMissing(u) {
 		return "", "" // it may stand in the file that could not be parsed
@@ -123,13 +122,13 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 		if u.name == "" {
 			return nothing, "var alone is nothing; write the name of a variable behind it, as in var.size."
 		}
-		if c.variables[u.name] == nil {
-			return nothing, fmt.Sprintf("There is no variable %q.%s To declare it:\n  variable %q {}", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(c.variables))), u.name)
+		if m.variables[u.name] == nil {
+			return nothing, fmt.Sprintf("There is no variable %q.%s To declare it:\n  variable %q {}", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(m.variables))), u.name)
 		}
 		return "", ""
 	case "local":
-		if c.locals[u.name] == nil {
-			return nothing, fmt.Sprintf("There is no local %q.%s Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(c.locals))), cmp.Or(u.name, "name"))
+		if m.locals[u.name] == nil {
+			return nothing, fmt.Sprintf("There is no local %q.%s Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(m.locals))), cmp.Or(u.name, "name"))
 		}
 		return "", ""
 	case "path":
@@ -168,7 +167,7 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 	case u.root == "policy":
 		return nothing, "A policy has no value; nothing can refer to it."
 	case isBlock && t.Label && t.Name != "variable" && t.Name != "output" && t.Name != "check":
-		return c.checkBlockUse(t, u)
+		return c.checkBlockUse(m, t, u)
 	case u.root == "variable":
 		return nothing, fmt.Sprintf("A variable is written with var: var.%s.", cmp.Or(u.name, "name"))
 	case u.root == "locals":
@@ -180,33 +179,58 @@ func (c *Config) checkUse(b *Block, a *attribute, top *schema.Attribute, u use) 
 	case slices.Contains(later[:], u.root):
 		return nothing, fmt.Sprintf("%s belongs to the language, but this version does not have it yet.", u.root)
 	}
-	return nothing, c.unknownName(u)
+	return nothing, c.unknownName(m, u)
 }
 
-func (c *Config) checkBlockUse(t schema.BlockType, u use) (summary, detail string) {
-	if c.byAddr[u.block()] != nil {
+func (c *Config) checkBlockUse(m *Module, t schema.BlockType, u use) (summary, detail string) {
+	if c.byAddr[m.block(u)] != nil {
+		if child := m.children[u.name]; t.Name == "module" && child != nil {
+			return c.checkOutputUse(child, u)
+		}
 		return "", ""
 	}
 	if u.name == "" {
 		return "Reference to nothing", fmt.Sprintf("%s alone is nothing; write the name of a block behind it, as in %s.name.", u.root, u.root)
 	}
-	if t.Name == "backend" && u.name == "local" && len(c.names["backend"]) == 0 {
+	if t.Name == "backend" && u.name == "local" && len(m.names["backend"]) == 0 {
 		return "Reference to nothing", "The backend local is there unasked, but without a block it has no address. Write one:\n  backend \"local\" {}"
 	}
 	if kinds := t.Kinds(); len(kinds) > 0 && !strings.Contains(u.name, ".") {
 		return "Reference to nothing", fmt.Sprintf("A block %s has two labels, so a reference to it has both: %s.%s.name.", t.Name, t.Name, kinds[0])
 	}
 	detail = fmt.Sprintf("There is no %s %q.", t.Name, u.name)
-	if s := schema.DidYouMean(u.name, c.names[t.Name]); s != "" {
+	if s := schema.DidYouMean(u.name, m.names[t.Name]); s != "" {
 		return "Reference to nothing", detail + s
 	}
-	if known := slices.Sorted(slices.Values(c.names[t.Name])); len(known) > 0 {
+	if known := slices.Sorted(slices.Values(m.names[t.Name])); len(known) > 0 {
 		if len(known) > 8 {
 			known = append(known[:8:8], "...")
 		}
 		return "Reference to nothing", detail + " There are " + strings.Join(known, ", ") + "."
 	}
 	return "Reference to nothing", detail + fmt.Sprintf(" The configuration has no block %s.", t.Name)
+}
+
+// checkOutputUse checks the output that is read of a module.
+func (c *Config) checkOutputUse(m *Module, u use) (summary, detail string) {
+	want := u.output()
+	if want == "" || c.output(m, want) != nil || c.partial {
+		return "", ""
+	}
+	known := slices.Sorted(slices.Values(m.names["output"]))
+	detail = fmt.Sprintf("%s has no output %q.", m.Path, want)
+	switch s := schema.DidYouMean(want, known); {
+	case s != "":
+		detail += s
+	case len(known) > 0:
+		detail += " It has " + strings.Join(known, ", ") + "."
+	default:
+		detail += fmt.Sprintf(" It has none. To give one out, write in %s:\n  output %q {\n    value = ...\n  }", m.Dir, want)
+	}
+	if m.variables[want] != nil {
+		detail += " It has a variable of this name; what goes in does not come out unasked."
+	}
+	return "Reference to nothing", detail
 }
 
 // checkPerJob checks node.* and replica.*.
@@ -273,7 +297,7 @@ func exampleAddress(b *Block) string {
 }
 
 // unknownName explains a name that is no root of anything: a shell's variable, a text without quotes, a mistyped word.
-func (c *Config) unknownName(u use) string {
+func (c *Config) unknownName(m *Module, u use) string {
 	name := traversalText(u.traversal)
 	rng := u.rng()
 	if len(u.traversal) == 1 && c.interpolated(rng) {
@@ -292,12 +316,12 @@ func (c *Config) unknownName(u use) string {
 		return fmt.Sprintf("Nothing is called %q. References start with %s.", u.root, strings.Join(roots, ", "))
 	}
 	for _, t := range []string{"var", "local"} {
-		if c.exists(use{root: t, name: name}) {
+		if c.exists(m, use{root: t, name: name}) {
 			return fmt.Sprintf("Nothing is called %s. Did you mean %s.%s?", name, t, name)
 		}
 	}
 	for _, t := range roots {
-		if slices.Contains(c.names[t], name) {
+		if slices.Contains(m.names[t], name) {
 			return fmt.Sprintf("Nothing is called %s. Did you mean %s.%s, or the text %q in quotes?", name, t, name, name)
 		}
 	}

@@ -36,20 +36,16 @@ const (
 	assertionFails = "Check does not hold"
 )
 
-// judge evaluates a rule. Without a context one is made. The list has an error if the rule fails or is broken, none if it
+// judge evaluates a rule. The list has an error if the rule fails or is broken, none if it
 // is unknown: that holds for now.
-func (c *Config) judge(b *body, ctx *hcl.EvalContext, more extra, note string) (Verdict, diag.List) {
+func (c *Config) judge(b *body, ctx *hcl.EvalContext, note string) (Verdict, diag.List) {
 	cond, message := b.attr("condition"), b.attr("error_message")
 	if cond == nil || message == nil {
 		return Verdict{Status: Broken}, nil // reported as missing
 	}
 	out := Verdict{Status: Broken, Range: cond.expr.Range()}
-	var list diag.List
-	if ctx == nil {
-		ctx, list = c.contextOf(nil, more, cond.uses, message.uses)
-	}
-	v, ds := c.eval(cond, ctx)
-	if list = append(list, ds...); list.HasErrors() {
+	v, list := c.eval(cond, ctx)
+	if list.HasErrors() {
 		return out, list
 	}
 	written := v
@@ -84,8 +80,8 @@ func (c *Config) judge(b *body, ctx *hcl.EvalContext, more extra, note string) (
 }
 
 // condition is judge for who needs to know only what is wrong.
-func (c *Config) condition(b *body, ctx *hcl.EvalContext, more extra, note string) diag.List {
-	_, list := c.judge(b, ctx, more, note)
+func (c *Config) condition(b *body, ctx *hcl.EvalContext, note string) diag.List {
+	_, list := c.judge(b, ctx, note)
 	return list
 }
 
@@ -110,9 +106,9 @@ func (d *Decoded) Postconditions(self cty.Value) ([]Verdict, diag.List) {
 		more[name] = v
 	}
 	for _, n := range d.Block.lifecycle.body.nestedOf("postcondition") {
-		ctx, ds := d.config.contextOf(d.scope, more, n.uses())
+		ctx, ds := d.config.contextOf(d.inst.site(), d.scope, more, n.uses())
 		list = append(list, ds...)
-		v, ds := d.config.judge(n.body, ctx, nil, "")
+		v, ds := d.config.judge(n.body, ctx, "")
 		out = append(out, v)
 		list = append(list, ds...)
 	}
@@ -121,16 +117,22 @@ func (d *Decoded) Postconditions(self cty.Value) ([]Verdict, diag.List) {
 	return out, list
 }
 
-// EvaluateCheck evaluates the assertions of a block `check`. What does not hold is a warning.
+// EvaluateCheck evaluates the assertions of a block `check`, in all instances of its module. What does not hold is a
+// warning.
 func (c *Config) EvaluateCheck(b *Block, scope Scope) ([]Verdict, diag.List) {
 	var out []Verdict
-	var list diag.List
-	for _, n := range b.body.nestedOf("assert") {
-		ctx, ds := c.contextOf(scope, nil, n.uses())
-		list = append(list, ds...)
-		v, ds := c.judge(n.body, ctx, nil, "")
-		out = append(out, v)
-		list = append(list, ds...)
+	e := c.evaluate(scope)
+	all, list := e.sites(b.module)
+	for _, s := range all {
+		before := len(list)
+		for _, n := range b.body.nestedOf("assert") {
+			ctx, ds := e.fill(s, nil, n.uses())
+			list = append(list, ds...)
+			v, ds := c.judge(n.body, ctx, "")
+			out = append(out, v)
+			list = append(list, ds...)
+		}
+		list[before:].For(b.at(s).String())
 	}
 	for _, d := range list {
 		d.Severity = diag.Warning
@@ -138,7 +140,6 @@ func (c *Config) EvaluateCheck(b *Block, scope Scope) ([]Verdict, diag.List) {
 			d.Summary = assertionFails
 		}
 	}
-	list.For(b.Addr.String())
 	c.Snippets(list)
 	return out, list
 }

@@ -21,22 +21,21 @@ type Config struct {
 
 	sources   []Source
 	texts     map[string][]byte // by file name: all that was read, variable files too
-	blocks    []*Block          // in file order
+	modules   []*Module         // the root first, each before those that it calls
+	main      *Module           // the first of them
+	root      *site             // the only site of main
+	blocks    []*Block          // of all modules; those of one in file order
 	refactors []*Block          // moved, removed and import, in file order
 	moved     []Moved
 	removed   []Removed
 	byAddr    map[addr.Block]*Block
-	names     map[string][]string // type -> names of blocks, for suggestions
-	variables map[string]*variable
 	policies  []*Policy // in file order
-	locals    map[string]*local
-	dstack    *Block // the block `dstack`, nil if there is none
+	dstack    *Block    // the block `dstack`, nil if there is none
 	settings  Settings
 	levels    [][]*Block
 	cyclic    bool
 	partial   bool // a file could not be parsed, so that what refers into it is not known to be wrong
 	functions map[string]function.Function
-	paths     cty.Value // the object `path`
 	inputs    *inputs
 	moment    *Moment
 	impure    bool        // some text calls functions that are not pure, or may do so
@@ -44,8 +43,9 @@ type Config struct {
 
 	expressions atomic.Int64 // how many expressions were evaluated that stand in no file
 
-	mu    sync.Mutex
-	cache *localCache // values of locals that refer to blocks, for the latest Scope
+	constants answers // what depends on no block
+	mu        sync.Mutex
+	cache     *answers // what was evaluated in the latest walk
 }
 
 // Source is one file of a configuration.
@@ -58,46 +58,56 @@ type Source struct {
 
 // Block is one block as written.
 type Block struct {
-	Addr     addr.Block
+	Addr     addr.Block // in a module that is called the path has no keys
 	Type     schema.BlockType
 	DefRange hcl.Range // the header: fleet "train"
 	Personal bool      // it stands in DSTACK_HOME/config.dstack.hcl
 
+	module    *Module
 	body      *body
+	source    *attribute // of a block `module`
 	count     *attribute
 	forEach   *attribute
 	dependOn  *attribute
 	lifecycle *nested
-	broken    bool        // part of it could not be read, so that its rules would only complain of what is missing
-	refs      []Reference // direct references and those by way of locals
+	broken    bool // part of it could not be read, so that its rules would only complain of what is missing
+	links
 }
+
+// Module is the module that the block stands in.
+func (b *Block) Module() *Module { return b.module }
 
 // Repeats tells whether the block has count or for_each, so that its value is a list or an object of its repetitions.
 func (b *Block) Repeats() bool { return b.count != nil || b.forEach != nil }
 
 // Reference is the mention of one block by another.
 type Reference struct {
-	To        addr.Block
-	Key       addr.Key  // the repetition that is meant, NoKey where that is not written out
-	Range     hcl.Range // where it stands: in the block itself, or in a local that the block uses
-	Traversal string    // as written: volume.data[0].id
-	DependsOn bool      // it stands in depends_on: nothing of its value is used
+	To        addr.Block // without keys in the path; a block `module` where a module is meant as a whole
+	Key       addr.Key   // the repetition that is meant, NoKey where that is not written out
+	Range     hcl.Range  // where it stands: in the block itself, or in a local that the block uses
+	Traversal string     // as written: volume.data[0].id
+	DependsOn bool       // it stands in depends_on: nothing of its value is used
 }
 
 // Sources lists the files of the configuration in order of their paths; variable files are none of them.
 func (c *Config) Sources() []Source { return c.sources }
 
-// Blocks lists all blocks in the order of files and of places in them; variables and locals are not among them.
+// Blocks lists all blocks, module by module, in the order of files and of places in them; variables and locals are not
+// among them.
 func (c *Config) Blocks() []*Block { return c.blocks }
 
-// Block returns the block of that address, nil if there is none.
-func (c *Config) Block(a addr.Block) *Block { return c.byAddr[a] }
+// Block returns the block of that address, nil if there is none. Keys in the path of its module do not matter.
+func (c *Config) Block(a addr.Block) *Block {
+	a.Module = a.Module.Static()
+	return c.byAddr[a]
+}
 
 // Dstack returns the settings of the configuration itself. Where errors keep them from being read, Store is "".
 func (c *Config) Dstack() Settings { return c.settings }
 
-// References lists the blocks that b refers to, depends_on included, also by way of locals. Each is listed as often as
-// it is mentioned. Variables and locals are not listed: they belong to the configuration.
+// References lists the blocks that b refers to, depends_on included, also by way of locals, of variables of modules and of
+// their outputs. Each is listed once for each key. Variables and locals are not listed: they belong to the configuration.
+// What stands in a module refers to its call where the number of modules depends on a block.
 func (c *Config) References(b *Block) []Reference { return b.refs }
 
 // Settings is the block `dstack`.
@@ -121,11 +131,11 @@ type Variable struct {
 	DefRange    hcl.Range
 }
 
-// Variables lists the inputs in order of their names.
+// Variables lists the inputs of the configuration in order of their names; those of modules are none of them.
 func (c *Config) Variables() []Variable {
-	out := make([]Variable, 0, len(c.variables))
-	for _, name := range slices.Sorted(maps.Keys(c.variables)) {
-		v := c.variables[name]
+	out := make([]Variable, 0, len(c.main.variables))
+	for _, name := range slices.Sorted(maps.Keys(c.main.variables)) {
+		v := c.main.variables[name]
 		out = append(out, Variable{
 			Name: name, Value: v.marked(), Description: v.description, Sensitive: v.sensitive, Ephemeral: v.ephemeral,
 			From: v.from, DefRange: v.defRange,
@@ -138,7 +148,7 @@ func (c *Config) Variables() []Variable {
 // only.
 func (c *Config) SecretInputs() map[string]cty.Value {
 	out := map[string]cty.Value{}
-	for name, v := range c.variables {
+	for name, v := range c.main.variables {
 		if (v.sensitive || v.ephemeral) && v.value != cty.NilVal {
 			out[name], _ = v.value.UnmarkDeep()
 		}

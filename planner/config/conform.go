@@ -69,7 +69,7 @@ func (c *Config) quotesHint(a *attribute, v cty.Value) string {
 	if ds.HasErrors() || len(t) < 2 {
 		return ""
 	}
-	if u := useOf(t); c.exists(u) && a.desc != nil && !a.desc.Ref {
+	if u := useOf(t); c.exists(c.main, u) && a.desc != nil && !a.desc.Ref {
 		return fmt.Sprintf(" Without quotes %s is a reference.", v.AsString())
 	}
 	return ""

@@ -51,7 +51,7 @@ type Meta struct {
 func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
 	d := &Decoded{Addr: inst.Addr, Block: inst.Block, config: c, inst: inst, scope: scope}
 	b := inst.Block
-	ctx, list := c.contextOf(scope, inst.names(), b.uses()...)
+	ctx, list := c.contextOf(inst.site(), scope, inst.names(), b.uses()...)
 	dec := decoder{c: c, ctx: ctx, list: list}
 	attrs := dec.object(b.body, func(a *schema.Attribute, uses []use) bool {
 		if !a.PerJob || !slices.ContainsFunc(uses, use.perJob) {
@@ -81,7 +81,7 @@ func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
 // label is the address of an instance as far as it is known.
 func (i Instance) label() string {
 	if i.unknown {
-		return i.Block.Addr.String()
+		return i.Block.at(i.site()).String()
 	}
 	return i.Addr.String()
 }
@@ -214,14 +214,11 @@ func (d *decoder) name(out *Decoded) {
 	case !v.IsNull():
 		out.Name = v.AsString()
 		return
-	case out.inst.unknown:
+	case out.inst.unknown, out.inst.site().unknown():
 		return
 	}
-	var keys []string
-	if out.Addr.Key.IsSet() {
-		keys = []string{out.Addr.Key.Text()}
-	}
-	name, err := value.NameFromLabel(out.Addr.Name, keys...)
+	words := out.Addr.Words()
+	name, err := value.NameFromLabel(words[0], words[1:]...)
 	if err != nil {
 		d.list = append(d.list, faults(err, at)...)
 		return
@@ -252,7 +249,7 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 		}
 		uses = append(uses, usesOfAll(b.nestedOf(desc.Name)))
 	}
-	ctx, list := d.config.contextOf(d.scope, names, uses...)
+	ctx, list := d.config.contextOf(d.inst.site(), d.scope, names, uses...)
 	dec := decoder{c: d.config, ctx: ctx, list: list}
 	attrs := d.Value.AsValueMap()
 	for _, desc := range d.perJob {

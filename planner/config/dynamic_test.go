@@ -181,7 +181,7 @@ fleet "lab" {
 	require.Empty(t, cmp.Diff(cty.UnknownVal(cty.List(schema.Of[schema.SSHHost]().Type())), d.Value.GetAttr("ssh").GetAttr("host"), ctyEqual))
 
 	refs := c.References(c.Block(addr.Block{Type: "fleet", Name: "lab"}))
-	require.Len(t, refs, 2)
+	require.Len(t, refs, 1)
 	require.Equal(t, "volume.data.id", refs[0].Traversal)
 }
 

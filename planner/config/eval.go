@@ -15,13 +15,13 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 )
 
-// Scope says what other blocks are worth. The value of a block is an object with the attribute `address`; of one with
-// count a tuple of such objects, of one with for_each an object of them by key. false means that nothing is known of
-// it yet.
+// Scope says what other blocks are worth. The address has the path of an instance of a module, with its keys. The value of
+// a block is an object with the attribute `address`; of one with count a tuple of such objects, of one with for_each an
+// object of them by key. false means that nothing is known of it yet.
 //
 // A Scope that also has a method Walk() int, the number of the walk, promises that within one walk it answers the same
-// for a block once it has answered true. Locals that refer to blocks are then evaluated once in a walk, not once for
-// each block that uses them.
+// for a block once it has answered true. Locals, variables of modules and their outputs that refer to blocks are then
+// evaluated once in a walk, not once for each block that uses them.
 type Scope interface {
 	Value(addr.Block) (cty.Value, bool)
 }
@@ -39,24 +39,89 @@ type extra map[string]cty.Value
 func (c *Config) constant() *hcl.EvalContext { return &hcl.EvalContext{Functions: c.functions} }
 
 // context is contextOf where what is wrong is reported elsewhere.
-func (c *Config) context(scope Scope, more extra, uses ...[]use) *hcl.EvalContext {
-	ctx, _ := c.contextOf(scope, more, uses...)
+func (c *Config) context(at *site, scope Scope, more extra, uses ...[]use) *hcl.EvalContext {
+	ctx, _ := c.contextOf(at, scope, more, uses...)
 	return ctx
 }
 
 // contextOf holds what the uses mention and nothing else: with all names in it every block would cost as much as all.
 // The list has what is wrong with locals.
-func (c *Config) contextOf(scope Scope, more extra, uses ...[]use) (*hcl.EvalContext, diag.List) {
-	return c.fill(scope, more, memo{}, uses)
+func (c *Config) contextOf(at *site, scope Scope, more extra, uses ...[]use) (*hcl.EvalContext, diag.List) {
+	return c.evaluate(scope).fill(at, more, uses...)
 }
 
-// memo holds the values of locals that refer to blocks while one block is evaluated: without it a local that several
-// others mention would be evaluated once for each way that leads to it.
-type memo map[string]cty.Value
+// evaluation is the evaluation of one thing against a scope: a block, a number of repetitions.
+type evaluation struct {
+	c     *Config
+	scope Scope
+	walk  *answers // of the scope's walk, nil if it numbers none
+	memo  map[nameKey]answer
+	open  bool // something that was asked for has no answer yet
+}
 
-func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.EvalContext, diag.List) {
-	ctx := c.constant()
-	c.bind(ctx, more)
+// nameKey names a local, a variable or an output in one instance of its module.
+type nameKey struct {
+	path addr.Module
+	root string
+	name string
+}
+
+// answer is a value that was evaluated.
+type answer struct {
+	value any
+	open  bool
+}
+
+// answers keeps what was evaluated: for one walk, or for ever.
+type answers struct {
+	scope  Scope
+	walk   int
+	values sync.Map // nameKey -> answer
+}
+
+func (c *Config) evaluate(scope Scope) *evaluation {
+	return &evaluation{c: c, scope: scope, walk: c.answersFor(scope)}
+}
+
+// remember evaluates something once: for ever if it is fixed, for the walk if all that it asked for had an answer, else
+// for this evaluation; without that a local that several others mention would be evaluated once for each way that leads
+// to it. What is wrong is reported to the first who asks; of what is fixed Load reports it.
+func (e *evaluation) remember(key nameKey, fixed bool, f func() (any, diag.List)) (any, diag.List) {
+	keep := e.walk
+	if fixed {
+		keep = &e.c.constants
+	}
+	if keep != nil {
+		if v, ok := keep.values.Load(key); ok {
+			return v.(answer).value, nil
+		}
+	}
+	if a, ok := e.memo[key]; ok {
+		e.open = e.open || a.open
+		return a.value, nil
+	}
+	before := e.open
+	e.open = false
+	v, list := f()
+	a := answer{v, e.open}
+	e.open = before || a.open
+	if keep != nil && (fixed || !a.open || list.HasErrors()) {
+		if first, again := keep.values.LoadOrStore(key, a); again {
+			return first.(answer).value, nil
+		}
+		return v, list
+	}
+	if e.memo == nil {
+		e.memo = map[nameKey]answer{}
+	}
+	e.memo[key] = a
+	return v, list
+}
+
+// fill makes the context of expressions in one instance of a module.
+func (e *evaluation) fill(at *site, more extra, uses ...[]use) (*hcl.EvalContext, diag.List) {
+	ctx := e.c.constant()
+	e.c.bind(ctx, at, more)
 	var list diag.List
 	var groups map[string]map[string]cty.Value
 	for _, us := range uses {
@@ -65,7 +130,7 @@ func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.E
 				ctx.Variables, groups = map[string]cty.Value{}, map[string]map[string]cty.Value{}
 			}
 			if u.root == "path" {
-				ctx.Variables["path"] = c.paths
+				ctx.Variables["path"] = at.module.paths
 				continue
 			}
 			if v, ok := more[u.root]; ok {
@@ -82,7 +147,7 @@ func (c *Config) fill(scope Scope, more extra, known memo, uses [][]use) (*hcl.E
 				continue
 			}
 			if _, done := group[u.name]; !done {
-				v, ds := c.named(u, scope, known)
+				v, ds := e.named(at, u, uses)
 				group[u.name] = v
 				list = append(list, ds...)
 			}
@@ -122,25 +187,32 @@ func grouped(root string, group map[string]cty.Value) cty.Value {
 	return cty.ObjectVal(out)
 }
 
-// named is the value of a variable, a local or a block.
-func (c *Config) named(u use, scope Scope, known memo) (cty.Value, diag.List) {
+// named is the value of a variable, a local, a module or a block. The uses are all those of the expression: they say
+// which outputs of a module are needed.
+func (e *evaluation) named(at *site, u use, uses [][]use) (cty.Value, diag.List) {
 	switch u.root {
 	case "var":
-		if v := c.variables[u.name]; v != nil {
-			return v.marked(), nil
+		if v := at.module.variables[u.name]; v != nil {
+			return e.input(at, v)
 		}
 		return cty.DynamicVal, nil
 	case "local":
-		if l := c.locals[u.name]; l != nil {
-			return c.local(l, scope, known)
+		if l := at.module.locals[u.name]; l != nil {
+			return e.local(at, l)
+		}
+		return cty.DynamicVal, nil
+	case "module":
+		if m := at.module.children[u.name]; m != nil {
+			return e.called(at, m, e.c.wantedOutputs(m, uses, u.name))
 		}
 		return cty.DynamicVal, nil
 	}
-	if scope != nil {
-		if v, ok := scope.Value(u.block()); ok {
+	if e.scope != nil {
+		if v, ok := e.scope.Value(addr.Block{Module: at.path, Type: u.root, Name: u.name}); ok {
 			return v, nil
 		}
 	}
+	e.open = true
 	return cty.DynamicVal, nil
 }
 
@@ -179,101 +251,73 @@ func redact(list diag.List, a *attribute, ctx *hcl.EvalContext) diag.List {
 
 // local is one name of a block `locals`.
 type local struct {
-	name string
-	attr *attribute
-
-	endless bool // it is part of a cycle, or depends on one, so it is not evaluated
-
-	closed bool        // refs was computed, or is being computed
-	refs   []Reference // blocks that it refers to, also by way of other locals
-
-	once  sync.Once // for one that refers to no block
-	value cty.Value
-	diags diag.List
+	name   string
+	attr   *attribute
+	module *Module
+	links
 }
 
-// closure finds the blocks that a local depends on.
-func (c *Config) closure(l *local) []Reference {
-	if l.closed {
-		return l.refs
-	}
-	l.closed = true
-	for _, u := range l.attr.uses {
-		if u.root == "local" {
-			if other := c.locals[u.name]; other != nil {
-				l.refs = append(l.refs, c.closure(other)...)
-			}
-		} else if c.byAddr[u.block()] != nil || u.root == PlanName {
-			l.refs = append(l.refs, u.reference(false))
-		}
-	}
-	return l.refs
-}
+// fixed tells whether the local depends on no block.
+func (l *local) fixed() bool { return l.module.fixed && len(l.refs) == 0 }
 
-// localCache keeps the values of locals that refer to blocks for one walk.
-type localCache struct {
-	scope  Scope
-	walk   int
-	values sync.Map // name -> cty.Value
-}
-
-// local evaluates a local: once if it depends on no block, else once in a walk or for each block that uses it. What
-// is wrong with it is reported to the first who asks. One that never ends is unknown.
-func (c *Config) local(l *local, scope Scope, known memo) (cty.Value, diag.List) {
+// local evaluates a local in a site of its module.
+func (e *evaluation) local(at *site, l *local) (cty.Value, diag.List) {
 	if l.endless {
 		return cty.DynamicVal, nil
 	}
-	if len(l.refs) == 0 {
-		l.once.Do(func() {
-			ctx, list := c.contextOf(nil, nil, l.attr.uses)
-			v, ds := c.eval(l.attr, ctx)
-			l.value, l.diags = v, append(list, ds...)
-		})
-		return l.value, nil // Load reports what is wrong
-	}
-	if v, ok := known[l.name]; ok {
-		return v, nil
-	}
-	cache := c.cacheFor(scope)
-	if cache != nil {
-		if v, ok := cache.values.Load(l.name); ok {
-			return v.(cty.Value), nil
-		}
-	}
-	ctx, list := c.fill(scope, nil, known, [][]use{l.attr.uses})
-	v, ds := c.eval(l.attr, ctx)
-	list = append(list, ds...)
-	known[l.name] = v
-	if cache != nil && (list.HasErrors() || answered(l.refs, scope)) {
-		if _, again := cache.values.LoadOrStore(l.name, v); again {
-			return v, nil
-		}
-	}
-	return v, list
+	v, list := e.remember(nameKey{at.path, "local", l.name}, l.fixed(), func() (any, diag.List) {
+		ctx, list := e.fill(at, nil, l.attr.uses)
+		v, ds := e.c.eval(l.attr, ctx)
+		return v, append(list, ds...).For(at.module.label("local." + l.name))
+	})
+	return v.(cty.Value), list
 }
 
-// evaluateLocals reports what is wrong with the locals that depend on no block, used or not.
-func (c *Config) evaluateLocals() diag.List {
+// evaluateFixed reports what is wrong with all that depends on no block, used or not.
+func (c *Config) evaluateFixed() diag.List {
 	var list diag.List
-	for _, name := range slices.Sorted(maps.Keys(c.locals)) {
-		if l := c.locals[name]; len(l.refs) == 0 {
-			c.local(l, nil, nil)
-			list = append(list, l.diags...)
+	for _, name := range slices.Sorted(maps.Keys(c.main.locals)) {
+		if l := c.main.locals[name]; l.fixed() {
+			_, ds := c.evaluate(nil).local(c.root, l)
+			list = append(list, ds...)
+		}
+	}
+	for _, m := range c.modules[1:] {
+		if m.fixed {
+			list = append(list, c.checkFixed(m)...)
 		}
 	}
 	return list
 }
 
-func answered(refs []Reference, scope Scope) bool {
-	for _, r := range refs {
-		if _, ok := scope.Value(r.To); !ok {
-			return false
+// checkFixed is checkModule for what depends on no block.
+func (c *Config) checkFixed(m *Module) diag.List {
+	e := c.evaluate(nil)
+	all, list := e.sites(m)
+	for _, s := range all {
+		for _, name := range slices.Sorted(maps.Keys(m.variables)) {
+			if v := m.variables[name]; v.fixed() {
+				_, ds := e.input(s, v)
+				list = append(list, ds...)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
+			if l := m.locals[name]; l.fixed() {
+				_, ds := e.local(s, l)
+				list = append(list, ds...)
+			}
+		}
+		for _, b := range m.blocks {
+			if b.Type.Name == "output" && len(b.refs) == 0 {
+				_, ds := e.result(s, b)
+				list = append(list, ds...)
+			}
 		}
 	}
-	return true
+	return list
 }
 
-func (c *Config) cacheFor(scope Scope) *localCache {
+func (c *Config) answersFor(scope Scope) *answers {
 	w, ok := scope.(walker)
 	if !ok || !reflect.ValueOf(scope).Comparable() {
 		return nil
@@ -281,7 +325,7 @@ func (c *Config) cacheFor(scope Scope) *localCache {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cache == nil || c.cache.scope != scope || c.cache.walk != w.Walk() {
-		c.cache = &localCache{scope: scope, walk: w.Walk()}
+		c.cache = &answers{scope: scope, walk: w.Walk()}
 	}
 	return c.cache
 }

@@ -41,7 +41,7 @@ func decode(t *testing.T, c *Config, address string, scope Scope) []*Decoded {
 	require.NoError(t, err)
 	instances, deferred, list := c.Repetition(c.Block(a.Block), scope)
 	require.Empty(t, rendered(list))
-	require.Nil(t, deferred)
+	require.Empty(t, deferred)
 	var out []*Decoded
 	for _, inst := range instances {
 		d, list := c.Decode(inst, scope)
@@ -299,8 +299,8 @@ volume "later" {
 		instances, deferred, list := c.Repetition(b, unknown)
 		require.Empty(t, list)
 		require.Empty(t, instances)
-		require.NotNil(t, deferred, name)
-		require.Equal(t, "volume.one.id", deferred.Reference)
+		require.Len(t, deferred, 1, name)
+		require.Equal(t, "volume.one.id", deferred[0].Reference)
 	}
 	require.Empty(t, rendered(c.Validate()), "unknown numbers are no error")
 }

@@ -93,7 +93,7 @@ func (c *Config) evaluateText(s Source, scope Scope) (cty.Value, diag.List) {
 	if list.HasErrors() {
 		return cty.DynamicVal, list
 	}
-	ctx, list := c.contextOf(scope, nil, a.uses)
+	ctx, list := c.contextOf(c.root, scope, nil, a.uses)
 	c.bindAs(ctx, "expression "+strconv.FormatInt(c.expressions.Add(1), 10))
 	ctx.Functions["type"] = typeFunction
 	v, found := c.eval(a, ctx)
@@ -108,7 +108,7 @@ func (c *Config) checkFreeUse(a *attribute, u use) (summary, detail string) {
 	if home, ok := homes[u.root]; ok {
 		return "Not a value here", fmt.Sprintf("%s has a value only in %s. Try the expression with a value of your own in its place.", u.short(), home)
 	}
-	return c.checkUse(nil, a, nil, u)
+	return c.checkUse(c.main, nil, a, nil, u)
 }
 
 // FunctionNames lists the functions that expressions can call, in order.
@@ -118,14 +118,14 @@ func (c *Config) FunctionNames() []string { return slices.Sorted(maps.Keys(c.fun
 // the types of the blocks that the configuration has.
 func (c *Config) Roots() []string {
 	out := []string{"path"}
-	if len(c.variables) > 0 {
+	if len(c.main.variables) > 0 {
 		out = append(out, "var")
 	}
-	if len(c.locals) > 0 {
+	if len(c.main.locals) > 0 {
 		out = append(out, "local")
 	}
 	for _, t := range schema.BlockTypes() {
-		if t.Label && t.Name != "variable" && t.Name != "output" && len(c.names[t.Name]) > 0 {
+		if t.Label && t.Name != "variable" && t.Name != "output" && len(c.main.names[t.Name]) > 0 {
 			out = append(out, t.Name)
 		}
 	}

@@ -151,6 +151,6 @@ func TestRootsAndLocals(t *testing.T) {
 	c := loadText(t, tried)
 	require.Empty(t, cmp.Diff([]string{"backend", "local", "path", "task", "var", "volume"}, c.Roots()))
 	require.Len(t, c.Locals(), 2)
-	require.Equal(t, "where", c.Locals()[1].Name)
+	require.Equal(t, "local.where", c.Locals()[1].Name)
 	require.Equal(t, 12, c.Locals()[1].DefRange.Start.Line)
 }

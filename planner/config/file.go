@@ -21,7 +21,7 @@ type file struct {
 }
 
 // later lists the blocks of the language that this version does not have.
-var later = [...]string{"data", "module"}
+var later = [...]string{"data"}
 
 func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
@@ -164,6 +164,8 @@ func (p *fileReader) block(in *hcl.Block) {
 		where += " " + quotedLabels(in.Labels)
 	}
 	switch {
+	case t.Name == "module":
+		p.call(in, b, where)
 	case t.Open:
 		b.body = p.open(in.Body, where)
 	case t.Repeat:

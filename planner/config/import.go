@@ -58,8 +58,8 @@ func (c *Config) importsOf(b *Block) ([]Import, diag.List) {
 		return nil, list
 	}
 	instances, deferred, list := c.Repetition(b, nil)
-	if deferred != nil {
-		return nil, append(list, diag.Errorf("Value is not known yet", "What is imported is decided before anything is planned. Use variables, and locals that refer to no block.").At(&deferred.Range)...)
+	if len(deferred) > 0 {
+		return nil, append(list, diag.Errorf("Value is not known yet", "What is imported is decided before anything is planned. Use variables, and locals that refer to no block.").At(&deferred[0].Range)...)
 	}
 	var out []Import
 	for _, inst := range instances {
@@ -79,7 +79,7 @@ func (c *Config) decidedEarly(a *attribute) diag.List {
 		switch u.root {
 		case "var", "each", "count", "path":
 		case "local":
-			if l := c.locals[u.name]; l != nil && len(l.refs) > 0 {
+			if l := c.main.locals[u.name]; l != nil && len(l.refs) > 0 {
 				what = u.short() + ", which refers to " + l.refs[0].Traversal
 			}
 		default:
@@ -99,7 +99,7 @@ func (c *Config) importOf(inst Instance, to, id *attribute) (Import, diag.List) 
 	if backend != nil {
 		all = append(all, backend.uses)
 	}
-	ctx, list := c.contextOf(nil, inst.names(), all...)
+	ctx, list := c.contextOf(inst.site(), nil, inst.names(), all...)
 	out := Import{Place: b.DefRange, ToRange: to.expr.Range(), IDRange: id.expr.Range()}
 	s, ds := c.subjectOf(to, ctx)
 	if list = append(list, ds...); ds.HasErrors() {

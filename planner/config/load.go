@@ -43,6 +43,9 @@ type LoadOptions struct {
 	Moment *Moment
 	// Now is the clock that a new Moment takes its time from, time.Now unless set.
 	Now func() time.Time
+	// Modules says in which folder, relative to Dir, a module is whose source is no folder of the configuration: where it
+	// was put when it was fetched. nil means that there are no such modules.
+	Modules func(source string) (dir string, err error)
 	// Version is that of the running program, for required_version. "" means not to check.
 	Version string
 
@@ -69,8 +72,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 		o.Dir = "."
 	}
 	c := &Config{
-		Dir: o.Dir, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{}, names: map[string][]string{},
-		variables: map[string]*variable{}, locals: map[string]*local{},
+		Dir: o.Dir, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{},
 		inputs: &inputs{environ: o.Environ, read: map[string]string{}},
 	}
 	switch {
@@ -82,9 +84,10 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 		c.moment = NewMoment(time.Now())
 	}
 	c.functions = functions(c.Dir, &calls{config: c})
-	c.paths = pathValues(c.Dir)
+	c.main = c.newModule(".", nil, nil)
+	c.root = &site{module: c.main, path: addr.Root}
 	if o.policies {
-		c.paths = pathValues(".") // functions read relative paths from the folder already
+		c.main.paths = pathValues(".", ".") // functions read relative paths from the folder already
 	}
 
 	var list diag.List
@@ -100,9 +103,10 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 		c.texts[s.Path] = s.Text
 		c.impure = c.impure || asksMoment(s.Text)
 	}
-	files, ds := c.parse(ctx)
+	files, ds := c.parse(ctx, c.rootSources(o))
 	list = append(list, ds...)
-	list = append(list, c.collect(files)...)
+	list = append(list, c.collect(c.main, files)...)
+	list = append(list, c.readModules(ctx, o)...)
 	if o.policies {
 		list = append(list, c.onlyPolicies(files)...)
 	} else if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
@@ -114,7 +118,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	list = append(list, c.checkRefactors()...)
 	list = append(list, c.sortBlocks()...)
 	found := list.HasErrors()
-	list = append(list, c.evaluateLocals()...)
+	list = append(list, c.evaluateFixed()...)
 	list = append(list, c.validateVariables()...)
 	list = append(list, c.readSettings(o.Version)...)
 	list = append(list, c.checkBackends()...)
@@ -195,11 +199,11 @@ func reason(err error) string {
 }
 
 // parse reads all files at once, each by itself.
-func (c *Config) parse(ctx context.Context) ([]*file, diag.List) {
-	files := make([]*file, len(c.sources))
+func (c *Config) parse(ctx context.Context, sources []Source) ([]*file, diag.List) {
+	files := make([]*file, len(sources))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, s := range c.sources {
+	for i, s := range sources {
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -219,12 +223,19 @@ func (c *Config) parse(ctx context.Context) ([]*file, diag.List) {
 	return files, list
 }
 
-// collect puts the blocks of all files together and finds the ones that stand twice.
-func (c *Config) collect(files []*file) diag.List {
+// collect puts the blocks of a module's files together and finds the ones that stand twice.
+func (c *Config) collect(m *Module, files []*file) diag.List {
 	var list diag.List
-	variables, locals := map[string]*Block{}, map[string]*attribute{}
+	variables := map[string]*Block{}
 	for _, f := range files {
-		for _, b := range f.blocks {
+		for _, read := range f.blocks {
+			b := read
+			if m != c.main { // the same folder may be called several times
+				own := *read
+				own.Addr.Module, own.links = m.Path, links{}
+				b = &own
+			}
+			b.module = m
 			switch b.Type.Name {
 			case "dstack":
 				if c.dstack != nil {
@@ -238,15 +249,14 @@ func (c *Config) collect(files []*file) diag.List {
 					continue
 				}
 				variables[b.Addr.Name] = b
-				list = append(list, c.declare(b)...)
+				list = append(list, c.declare(m, b)...)
 			case "locals":
 				for _, a := range b.body.attrs {
-					if first := locals[a.name]; first != nil {
-						list = append(list, diag.Errorf("Name stands twice", "local.%s is also defined at %s. Rename or remove one of them.", a.name, place(first.rng)).At(&a.nameRange)...)
+					if first := m.locals[a.name]; first != nil {
+						list = append(list, diag.Errorf("Name stands twice", "local.%s is also defined at %s. Rename or remove one of them.", a.name, place(first.attr.rng)).At(&a.nameRange)...)
 						continue
 					}
-					locals[a.name] = a
-					c.locals[a.name] = &local{name: a.name, attr: a}
+					m.locals[a.name] = &local{name: a.name, attr: a, module: m}
 				}
 			case "moved", "removed", "import":
 				c.refactors = append(c.refactors, b)
@@ -262,8 +272,8 @@ func (c *Config) collect(files []*file) diag.List {
 					continue
 				}
 				c.byAddr[b.Addr] = b
-				c.blocks = append(c.blocks, b)
-				c.names[b.Type.Name] = append(c.names[b.Type.Name], b.Addr.Name)
+				c.blocks, m.blocks = append(c.blocks, b), append(m.blocks, b)
+				m.names[b.Type.Name] = append(m.names[b.Type.Name], b.Addr.Name)
 			}
 		}
 	}
@@ -278,20 +288,9 @@ func twice(b, first *Block) diag.List {
 	return diag.Errorf("Block stands twice", "%s is also written at %s. Rename or remove one of them.", what, place(first.DefRange)).At(&b.DefRange)
 }
 
-// pathValues is the object `path`.
-func pathValues(dir string) cty.Value {
-	cwd, err := os.Getwd()
-	if err != nil {
-		cwd = "."
-	}
-	return cty.ObjectVal(map[string]cty.Value{
-		"module": cty.StringVal(filepath.ToSlash(dir)), "root": cty.StringVal(filepath.ToSlash(dir)), "cwd": cty.StringVal(filepath.ToSlash(cwd)),
-	})
-}
-
 // checkBackends finds names of backends that have no block. Without any backend block the only one is local.
 func (c *Config) checkBackends() diag.List {
-	known := slices.Clone(c.names["backend"])
+	known := slices.Clone(c.main.names["backend"])
 	if len(known) == 0 {
 		known = []string{"local"}
 	}

@@ -10,15 +10,17 @@ import (
 
 // Local is one name of a block `locals`.
 type Local struct {
-	Name     string
+	Name     string    // its address: local.size, module.net.local.size
 	DefRange hcl.Range // the name and its expression
 }
 
-// Locals lists the locals in order of their names.
+// Locals lists the locals, module by module, in order of their names.
 func (c *Config) Locals() []Local {
-	out := make([]Local, 0, len(c.locals))
-	for _, name := range slices.Sorted(maps.Keys(c.locals)) {
-		out = append(out, Local{Name: name, DefRange: c.locals[name].attr.rng})
+	var out []Local
+	for _, m := range c.modules {
+		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
+			out = append(out, Local{Name: m.label("local." + name), DefRange: m.locals[name].attr.rng})
+		}
 	}
 	return out
 }
@@ -37,38 +39,50 @@ type Mention struct {
 // of files, all that it names, in the order of writing. What is not declared is left out.
 func (c *Config) Mentions() []Mention {
 	var out []Mention
-	add := func(from, argument string, a *attribute) {
+	add := func(m *Module, from, argument string, a *attribute) {
 		for _, u := range a.uses {
-			if !c.exists(u) {
+			if !c.exists(m, u) {
 				continue
 			}
 			out = append(out, Mention{
-				From: from, To: u.short(), Argument: argument, Traversal: traversalText(u.traversal), Range: u.rng(), DependsOn: a.name == "depends_on",
+				From: from, To: m.label(u.short()), Argument: argument, Traversal: traversalText(u.traversal), Range: u.rng(), DependsOn: a.name == "depends_on",
 			})
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.variables)) {
-		c.variables[name].body.eachPath("", func(path string, a *attribute) { add("var."+name, path, a) })
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.locals)) {
-		add("local."+name, "", c.locals[name].attr)
+	for _, m := range c.modules {
+		for _, name := range slices.Sorted(maps.Keys(m.variables)) {
+			from := m.label("var." + name)
+			m.variables[name].body.eachPath("", func(path string, a *attribute) { add(m, from, path, a) })
+			if m.Call == nil {
+				continue
+			}
+			if a := m.Call.body.attr(name); a != nil { // what it is given stands in the call
+				add(m.parent, from, name, a)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
+			add(m, m.label("local."+name), "", m.locals[name].attr)
+		}
 	}
 	if c.dstack != nil {
-		c.dstack.body.eachPath("", func(path string, a *attribute) { add("dstack", path, a) })
+		c.dstack.body.eachPath("", func(path string, a *attribute) { add(c.main, "dstack", path, a) })
 	}
 	for _, b := range c.blocks {
 		from := b.Addr.String()
 		for _, a := range []*attribute{b.count, b.forEach, b.dependOn} {
 			if a != nil {
-				add(from, a.name, a)
+				add(b.module, from, a.name, a)
 			}
 		}
+		if b.Type.Name == "module" {
+			continue // its other arguments are the variables of the module
+		}
 		b.body.eachPath("", func(path string, a *attribute) {
-			add(from, path, a)
+			add(b.module, from, path, a)
 			out = append(out, c.namedBackends(from, path, a)...)
 		})
 		if b.lifecycle != nil {
-			b.lifecycle.body.eachPath("lifecycle.", func(path string, a *attribute) { add(from, path, a) })
+			b.lifecycle.body.eachPath("lifecycle.", func(path string, a *attribute) { add(b.module, from, path, a) })
 		}
 	}
 	return out
@@ -89,7 +103,7 @@ func (c *Config) namedBackends(from, path string, a *attribute) []Mention {
 	}
 	var out []Mention
 	for i, item := range items {
-		if item.IsNull() || item.Type() != cty.String || !c.exists(use{root: "backend", name: item.AsString()}) {
+		if item.IsNull() || item.Type() != cty.String || !c.exists(c.main, use{root: "backend", name: item.AsString()}) {
 			continue
 		}
 		at := cty.Path{}

@@ -13,7 +13,7 @@ func (d *decoder) meta(out *Decoded) {
 	b := out.Block
 	if b.dependOn != nil {
 		for _, u := range b.dependOn.uses {
-			out.Meta.DependsOn = append(out.Meta.DependsOn, u.reference(true))
+			out.Meta.DependsOn = append(out.Meta.DependsOn, u.reference(b.module, true))
 		}
 	}
 	if b.lifecycle == nil {
@@ -30,12 +30,12 @@ func (d *decoder) meta(out *Decoded) {
 			d.ignore(a, &out.Meta, b.Type.Object)
 		case "replace_triggered_by":
 			for _, u := range a.uses {
-				out.Meta.ReplaceTriggeredBy = append(out.Meta.ReplaceTriggeredBy, u.reference(false))
+				out.Meta.ReplaceTriggeredBy = append(out.Meta.ReplaceTriggeredBy, u.reference(b.module, false))
 			}
 		}
 	}
 	for _, n := range b.lifecycle.body.nestedOf("precondition") {
-		v, list := d.c.judge(n.body, d.ctx, nil, "")
+		v, list := d.c.judge(n.body, d.ctx, "")
 		out.before = append(out.before, v)
 		d.list = append(d.list, list...)
 	}

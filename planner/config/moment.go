@@ -18,6 +18,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/dstackai/dstack-planner/addr"
 )
 
 // Moment is what functions that are not pure go by: timestamp and plantimestamp give its time, and the answers of uuid
@@ -96,10 +98,15 @@ func (c *calls) random(function, site string) [sha256.Size]byte {
 }
 
 // bind gives a context functions of its own for one evaluation, if the configuration calls any that are not pure.
-func (c *Config) bind(ctx *hcl.EvalContext, more extra) {
-	if c.impure {
-		c.bindAs(ctx, more.instance())
+func (c *Config) bind(ctx *hcl.EvalContext, at *site, more extra) {
+	if !c.impure {
+		return
 	}
+	of := more.instance()
+	if at.path != addr.Root {
+		of = string(at.path) + " " + of
+	}
+	c.bindAs(ctx, of)
 }
 
 func (c *Config) bindAs(ctx *hcl.EvalContext, of string) {

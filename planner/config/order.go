@@ -29,42 +29,109 @@ type arrow struct {
 	at hcl.Range
 }
 
-// tangle is the graph of blocks and locals. Locals come after the blocks.
+// tangle is the graph of blocks, and of what has no place of its own in the order: locals, variables of modules, and the
+// ends of modules, which wait for all that is in them. The blocks come first.
 type tangle struct {
 	names  []string
+	links  []*links // nil for the ends of modules
 	arrows [][]arrow
 	blocks int
+	at     map[vertex]int
+}
+
+// vertex names what is no block.
+type vertex struct {
+	module *Module
+	kind   string // local, var, end
+	name   string
 }
 
 func (c *Config) tangle() *tangle {
-	locals := slices.Sorted(maps.Keys(c.locals))
-	t := &tangle{names: make([]string, 0, len(c.blocks)+len(locals)), blocks: len(c.blocks)}
-	byBlock, byLocal := make(map[addr.Block]int, len(c.blocks)), make(map[string]int, len(locals))
+	t := &tangle{names: make([]string, 0, len(c.blocks)), blocks: len(c.blocks), at: map[vertex]int{}}
+	byBlock := make(map[addr.Block]int, len(c.blocks))
 	for i, b := range c.blocks {
-		t.names = append(t.names, b.Addr.String())
+		t.names, t.links = append(t.names, b.Addr.String()), append(t.links, &b.links)
 		byBlock[b.Addr] = i
 	}
-	for i, name := range locals {
-		t.names = append(t.names, "local."+name)
-		byLocal[name] = len(c.blocks) + i
+	add := func(v vertex, name string, l *links) {
+		t.at[v] = len(t.names)
+		t.names, t.links = append(t.names, name), append(t.links, l)
+	}
+	for _, m := range c.modules {
+		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
+			add(vertex{m, "local", name}, m.label("local."+name), &m.locals[name].links)
+		}
+		if m.Call != nil {
+			for _, name := range slices.Sorted(maps.Keys(m.variables)) {
+				add(vertex{m, "var", name}, m.label("var."+name), &m.variables[name].links)
+			}
+			add(vertex{m, "end", ""}, string(m.Path), nil)
+		}
 	}
 	t.arrows = make([][]arrow, len(t.names))
-	add := func(from int, uses []use) {
+	point := func(from, to int, at hcl.Range) { t.arrows[from] = append(t.arrows[from], arrow{to, at}) }
+	follow := func(from int, m *Module, uses []use, dependsOn bool) {
 		for _, u := range uses {
-			to, ok := byBlock[u.block()]
-			if u.root == "local" {
-				to, ok = byLocal[u.name]
-			}
-			if ok {
-				t.arrows[from] = append(t.arrows[from], arrow{to, u.rng()})
+			switch u.root {
+			case "local", "var":
+				if to, ok := t.at[vertex{m, u.root, u.name}]; ok {
+					point(from, to, u.rng())
+				}
+			case "module":
+				child := m.children[u.name]
+				if child == nil {
+					continue
+				}
+				if dependsOn {
+					point(from, t.at[vertex{child, "end", ""}], u.rng())
+					continue
+				}
+				point(from, byBlock[child.Call.Addr], u.rng())
+				want := child.names["output"]
+				if name := u.output(); name != "" {
+					want = []string{name}
+				}
+				for _, name := range want {
+					if b := c.output(child, name); b != nil {
+						point(from, byBlock[b.Addr], u.rng())
+					}
+				}
+			default:
+				if to, ok := byBlock[m.block(u)]; ok {
+					point(from, to, u.rng())
+				}
 			}
 		}
 	}
 	for i, b := range c.blocks {
-		b.eachAttribute(func(a *attribute, _ *schema.Attribute) { add(i, a.uses) })
+		b.eachAttribute(func(a *attribute, _ *schema.Attribute) {
+			if b.Type.Name != "module" || a == b.count || a == b.forEach || a == b.dependOn {
+				follow(i, b.module, a.uses, a == b.dependOn || a.name == "depends_on")
+			}
+		})
+		if call := b.module.Call; call != nil {
+			point(i, byBlock[call.Addr], b.DefRange)
+			point(t.at[vertex{b.module, "end", ""}], i, b.DefRange)
+		}
 	}
-	for i, name := range locals {
-		add(len(c.blocks)+i, c.locals[name].attr.uses)
+	for _, m := range c.modules {
+		for name, l := range m.locals {
+			follow(t.at[vertex{m, "local", name}], m, l.attr.uses, false)
+		}
+		if m.Call == nil {
+			continue
+		}
+		call := byBlock[m.Call.Addr]
+		for name := range m.variables {
+			v := t.at[vertex{m, "var", name}]
+			point(v, call, m.Call.DefRange)
+			if a := m.Call.body.attr(name); a != nil {
+				follow(v, m.parent, a.uses, false)
+			}
+		}
+		if end, ok := t.at[vertex{m.parent, "end", ""}]; ok {
+			point(end, t.at[vertex{m, "end", ""}], m.Call.DefRange)
+		}
 	}
 	return t
 }
@@ -90,9 +157,11 @@ func (c *Config) sortBlocks() diag.List {
 	for i := 0; i < len(queue); i++ {
 		v := queue[i]
 		next := level[v]
-		if v < t.blocks { // a local takes no level of its own
+		if v < t.blocks {
 			last = max(last, level[v])
-			next++
+			if c.blocks[v].Type.Name != "output" { // what is only a value lets nobody wait for a level
+				next++
+			}
 		}
 		for _, u := range users[v] {
 			level[u] = max(level[u], next)
@@ -103,9 +172,9 @@ func (c *Config) sortBlocks() diag.List {
 	}
 	if len(queue) < len(t.names) {
 		c.cyclic = true
-		for v := t.blocks; v < len(waiting); v++ {
-			if waiting[v] > 0 {
-				c.locals[strings.TrimPrefix(t.names[v], "local.")].endless = true
+		for v, l := range t.links {
+			if l != nil && waiting[v] > 0 {
+				l.endless = true
 			}
 		}
 		return t.cycles(waiting)

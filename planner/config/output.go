@@ -1,6 +1,7 @@
 package config
 
 import (
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
@@ -17,11 +18,19 @@ type Output struct {
 	Preconditions []Verdict
 }
 
-// EvaluateOutput evaluates a block `output`. A sensitive value in an output that is not declared as sensitive is an error.
+// EvaluateOutput evaluates a block `output` of the configuration itself. A sensitive value in an output that is not declared as sensitive is an error.
 func (c *Config) EvaluateOutput(b *Block, scope Scope) (Output, diag.List) {
+	ctx, list := c.contextOf(c.root, scope, nil, b.uses()...)
+	out, ds := c.evaluateOutput(b, ctx)
+	list = append(list, ds...).For(b.Addr.String())
+	list.Sort()
+	c.Snippets(list)
+	return out, list
+}
+
+func (c *Config) evaluateOutput(b *Block, ctx *hcl.EvalContext) (Output, diag.List) {
 	out := Output{Name: b.Addr.Name, Value: cty.DynamicVal}
-	ctx, list := c.contextOf(scope, nil, b.uses()...)
-	d := decoder{c: c, ctx: ctx, list: list}
+	d := decoder{c: c, ctx: ctx}
 	if a := b.body.attr("sensitive"); a != nil {
 		out.Sensitive = d.flag(a)
 	}
@@ -31,7 +40,7 @@ func (c *Config) EvaluateOutput(b *Block, scope Scope) (Output, diag.List) {
 		}
 	}
 	for _, n := range b.body.nestedOf("precondition") {
-		v, ds := c.judge(n.body, ctx, nil, "")
+		v, ds := c.judge(n.body, ctx, "")
 		out.Preconditions = append(out.Preconditions, v)
 		d.list = append(d.list, ds...)
 	}
@@ -41,14 +50,12 @@ func (c *Config) EvaluateOutput(b *Block, scope Scope) (Output, diag.List) {
 		switch {
 		case out.Sensitive:
 			v = v.Mark(schema.SensitiveMark)
+		case v.ContainsMarked() && b.module != c.main: // only what is shown needs the word
 		case v.ContainsMarked():
 			d.list = append(d.list, c.about(a, ctx, a.expr.Range(), "Output is sensitive", "The value is made of sensitive ones, and outputs are shown. Say so with sensitive = true, or use nonsensitive(...) if it may be shown.")...)
 			v = v.Mark(schema.SensitiveMark)
 		}
 		out.Value = v
 	}
-	list = d.list.For(b.Addr.String())
-	list.Sort()
-	c.Snippets(list)
-	return out, list
+	return out, d.list
 }

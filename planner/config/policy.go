@@ -45,7 +45,7 @@ func (p *Policy) Message() hcl.Expression { return p.body.attr("error_message").
 
 // LocalExpr is the expression of a local, nil if there is none of that name.
 func (c *Config) LocalExpr(name string) hcl.Expression {
-	if l := c.locals[name]; l != nil {
+	if l := c.main.locals[name]; l != nil {
 		return l.attr.expr
 	}
 	return nil
@@ -64,7 +64,7 @@ type Judgement struct {
 func (p *Policy) Evaluate(scope Scope) Judgement {
 	c := p.config
 	cond, message := p.body.attr("condition"), p.body.attr("error_message")
-	ctx, list := c.contextOf(scope, nil, cond.uses, message.uses)
+	ctx, list := c.contextOf(c.root, scope, nil, cond.uses, message.uses)
 	out := Judgement{Holds: cty.UnknownVal(cty.Bool), Values: mentionedValues(cond.uses, ctx)}
 	v, ds := c.eval(cond, ctx)
 	if list = append(list, ds...); list.HasErrors() {
@@ -165,12 +165,16 @@ func (c *Config) checkPolicyUse(a *attribute, u use) (summary, detail string) {
 		}
 		return c.checkPlanUse(u)
 	case "var", "path":
-		return c.checkUse(nil, a, nil, u)
+		return c.checkUse(c.main, nil, a, nil, u)
 	case "local":
-		if summary, detail = c.checkUse(nil, a, nil, u); summary != "" {
+		if summary, detail = c.checkUse(c.main, nil, a, nil, u); summary != "" {
 			return summary, detail
 		}
-		for _, r := range c.closure(c.locals[u.name]) {
+		l := c.main.locals[u.name]
+		if l == nil { // it may stand in a file that could not be parsed
+			return "", ""
+		}
+		for _, r := range l.refs {
 			if r.To.Type != PlanName {
 				return elsewhere, fmt.Sprintf("local.%s depends on %s, and a policy judges the plan alone. Use plan.changes, or a local that depends on no block.", u.name, r.To)
 			}
@@ -193,7 +197,7 @@ func (c *Config) enforcement(p *Policy) diag.List {
 	if a == nil {
 		return nil
 	}
-	ctx, list := c.contextOf(nil, nil, a.uses)
+	ctx, list := c.contextOf(c.root, nil, nil, a.uses)
 	v, ds := c.eval(a, ctx)
 	if list = append(list, ds...); list.HasErrors() {
 		return list

@@ -167,7 +167,7 @@ func (c *Config) checkSubject(a *attribute, s addr.Subject) diag.List {
 func (c *Config) checkRefactors() diag.List {
 	var list diag.List
 	for _, b := range c.refactors {
-		b.eachAttribute(func(a *attribute, top *schema.Attribute) { list = append(list, c.checkUses(b, a, top)...) })
+		b.eachAttribute(func(a *attribute, top *schema.Attribute) { list = append(list, c.checkUses(b.module, b, a, top)...) })
 		switch b.Type.Name {
 		case "moved":
 			list = append(list, c.readMoved(b)...)
@@ -346,7 +346,7 @@ func (c *Config) readRemoved(b *Block) diag.List {
 	r.From, list = c.subjectOf(from, nil)
 	for _, n := range b.body.nestedOf("lifecycle") {
 		if a := n.body.attr("destroy"); a != nil {
-			ctx, ds := c.contextOf(nil, nil, a.uses)
+			ctx, ds := c.contextOf(c.anySite(b.module), nil, nil, a.uses)
 			d := decoder{c: c, ctx: ctx, list: ds}
 			r.Destroy = d.flag(a)
 			list = append(list, d.list...)

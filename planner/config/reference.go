@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/schema"
 )
 
 // use is one mention of a name in an expression.
@@ -19,9 +21,6 @@ type use struct {
 }
 
 func (u use) rng() hcl.Range { return u.traversal.SourceRange() }
-
-// block is the address of the block that is meant, if the root is the type of one.
-func (u use) block() addr.Block { return addr.Block{Type: u.root, Name: u.name} }
 
 // short is the part of the traversal that names something: var.gpu, fleet.train.
 func (u use) short() string {
@@ -139,7 +138,151 @@ func traversalText(t hcl.Traversal) string {
 	return b.String()
 }
 
-// reference makes of a use of a block what the planner gets.
-func (u use) reference(dependsOn bool) Reference {
-	return Reference{To: u.block(), Key: u.key(), Range: u.rng(), Traversal: traversalText(u.traversal), DependsOn: dependsOn}
+// output is the output of a module that a use names, "" where it means the module as a whole.
+func (u use) output() string {
+	rest := u.traversal[min(2, len(u.traversal)):]
+	if len(rest) > 0 {
+		if _, key := rest[0].(hcl.TraverseIndex); key {
+			rest = rest[1:]
+		}
+	}
+	if len(rest) > 0 {
+		if step, ok := rest[0].(hcl.TraverseAttr); ok {
+			return step.Name
+		}
+	}
+	return ""
+}
+
+// reference makes of a use of a block in a module what the planner gets.
+func (u use) reference(m *Module, dependsOn bool) Reference {
+	return Reference{To: m.block(u), Key: u.key(), Range: u.rng(), Traversal: traversalText(u.traversal), DependsOn: dependsOn}
+}
+
+// links are the blocks that something refers to, also by way of locals, variables of modules and their outputs.
+type links struct {
+	closed  bool // refs was computed, or is being computed
+	refs    []Reference
+	endless bool // it is part of a cycle, or depends on one, so it is not evaluated
+}
+
+// linker collects references, each block once for each key.
+type linker struct {
+	refs []Reference
+	seen map[linkKey]bool
+}
+
+type linkKey struct {
+	to        addr.Block
+	key       addr.Key
+	dependsOn bool
+}
+
+func (l *linker) add(refs ...Reference) {
+	for _, r := range refs {
+		k := linkKey{r.To, r.Key, r.DependsOn}
+		if l.seen[k] {
+			continue
+		}
+		if l.seen == nil {
+			l.seen = map[linkKey]bool{}
+		}
+		l.seen[k] = true
+		l.refs = append(l.refs, r)
+	}
+}
+
+// link adds what a list of uses in a module refers to.
+func (c *Config) link(l *linker, m *Module, uses []use, dependsOn bool) {
+	for _, u := range uses {
+		switch u.root {
+		case "local":
+			if o := m.locals[u.name]; o != nil {
+				l.add(c.closure(&o.links, m, o.attr.uses)...)
+			}
+		case "var":
+			if v := m.variables[u.name]; v != nil {
+				l.add(c.inputRefs(m, v)...)
+			}
+		case "module":
+			child := m.children[u.name]
+			switch {
+			case child == nil:
+			case dependsOn:
+				l.add(u.reference(m, true))
+			default:
+				l.add(c.outputRefs(child, u.output())...)
+			}
+		default:
+			if c.byAddr[m.block(u)] != nil || u.root == PlanName {
+				l.add(u.reference(m, dependsOn))
+			}
+		}
+	}
+}
+
+// closure finds the blocks that something depends on, once.
+func (c *Config) closure(l *links, m *Module, uses []use) []Reference {
+	if !l.closed {
+		l.closed = true
+		var found linker
+		c.link(&found, m, uses, false)
+		l.refs = found.refs
+	}
+	return l.refs
+}
+
+// inputRefs are the blocks that the value of a variable depends on: what the module is called with.
+func (c *Config) inputRefs(m *Module, v *variable) []Reference {
+	if m.Call == nil || v.closed {
+		return v.refs
+	}
+	if a := m.Call.body.attr(v.name); a != nil {
+		return c.closure(&v.links, m.parent, a.uses)
+	}
+	return nil
+}
+
+// outputRefs are the blocks that an output of a module depends on; all of them for "".
+func (c *Config) outputRefs(m *Module, name string) []Reference {
+	names := []string{name}
+	if name == "" {
+		names = m.names["output"]
+	}
+	var out []Reference
+	for _, n := range names {
+		if b := c.output(m, n); b != nil {
+			out = append(out, c.blockRefs(b)...)
+		}
+	}
+	return out
+}
+
+// blockRefs finds the blocks that a block depends on. What stands in a module also depends on what its call does.
+func (c *Config) blockRefs(b *Block) []Reference {
+	if b.closed {
+		return b.refs
+	}
+	b.closed = true
+	m := b.module
+	var found linker
+	b.eachAttribute(func(a *attribute, _ *schema.Attribute) {
+		if b.Type.Name == "module" && a != b.count && a != b.forEach && a != b.dependOn {
+			return // each variable depends on what it is given
+		}
+		c.link(&found, m, a.uses, a == b.dependOn || a.name == "depends_on")
+	})
+	if m.Call != nil {
+		call := c.blockRefs(m.Call)
+		for _, r := range call {
+			if r.DependsOn {
+				found.add(r)
+			}
+		}
+		if slices.ContainsFunc(call, func(r Reference) bool { return !r.DependsOn }) {
+			found.add(Reference{To: m.Call.Addr, Range: m.Call.DefRange, Traversal: m.Call.Addr.String()})
+		}
+	}
+	b.refs = found.refs
+	return b.refs
 }

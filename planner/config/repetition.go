@@ -19,40 +19,64 @@ const mostInstances = 100_000
 type Instance struct {
 	Addr  addr.Instance
 	Block *Block
+	in    *site     // nil means the only one of the root
 	each  cty.Value // each.value, cty.NilVal without for_each
 	// unknown says that the keys are not known: Validate looks at a block before they are.
 	unknown bool
 }
 
-// Deferred says that the number of a block is not known yet, and why.
-type Deferred struct {
-	Range     hcl.Range // the expression of count or for_each
-	Argument  string    // count or for_each
-	Reference string    // what of it is unknown: volume.data.id; "" if that cannot be said
+// site is where the instance stands.
+func (i Instance) site() *site {
+	if i.in == nil {
+		return &site{module: i.Block.module}
+	}
+	return i.in
 }
 
-// Repetition says how many of a block there are. A block without count and for_each has one instance, with addr.NoKey.
-// If the number is unknown there is no instance, and Deferred says why. Instances come in order: by index with count,
-// by key with for_each.
-func (c *Config) Repetition(b *Block, scope Scope) ([]Instance, *Deferred, diag.List) {
+// Deferred says that the number of a block is not known yet, and why.
+type Deferred struct {
+	Block     addr.Block // with the keys of its module
+	Range     hcl.Range  // the expression of count or for_each
+	Argument  string     // count or for_each
+	Reference string     // what of it is unknown: volume.data.id; "" if that cannot be said
+
+	site *site
+}
+
+// Repetition says how many of a block there are, in all instances of its module. A block without count and for_each has
+// one instance in each, with addr.NoKey. Where the number is unknown there is no instance, and a Deferred says why; where
+// that of the modules is unknown there is neither, as it is the call that is deferred. Instances come in order of modules,
+// and in each by index with count, by key with for_each.
+func (c *Config) Repetition(b *Block, scope Scope) ([]Instance, []Deferred, diag.List) {
+	e := c.evaluate(scope)
+	all, list := e.sites(b.module)
 	var out []Instance
-	var deferred *Deferred
-	var list diag.List
-	switch {
-	case b.count != nil:
-		out, deferred, list = c.counted(b, scope)
-	case b.forEach != nil:
-		out, deferred, list = c.forEach(b, scope)
-	default:
-		return []Instance{{Addr: b.Addr.Instance(addr.NoKey), Block: b}}, nil, nil
+	var deferred []Deferred
+	for _, s := range all {
+		some, d, ds := e.repeat(b, s)
+		out, list = append(out, some...), append(list, ds...)
+		if d != nil {
+			deferred = append(deferred, *d)
+		}
 	}
 	c.Snippets(list.For(b.Addr.String()))
 	return out, deferred, list
 }
 
-func (c *Config) counted(b *Block, scope Scope) ([]Instance, *Deferred, diag.List) {
-	a := b.count
-	ctx, list := c.contextOf(scope, nil, a.uses)
+// repeat says how many of a block there are in one site of its module.
+func (e *evaluation) repeat(b *Block, at *site) ([]Instance, *Deferred, diag.List) {
+	switch {
+	case b.count != nil:
+		return e.counted(b, at)
+	case b.forEach != nil:
+		return e.forEach(b, at)
+	}
+	return []Instance{{Addr: b.at(at).Instance(addr.NoKey), Block: b, in: at}}, nil, nil
+}
+
+func (e *evaluation) counted(b *Block, at *site) ([]Instance, *Deferred, diag.List) {
+	c, a := e.c, b.count
+	ctx, list := e.fill(at, nil, a.uses)
 	v, ds := c.eval(a, ctx)
 	if list = append(list, ds...); list.HasErrors() {
 		return nil, nil, list
@@ -64,7 +88,7 @@ func (c *Config) counted(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 	case v.IsNull():
 		return nil, nil, append(list, c.about(a, ctx, rng, "count is null", "count needs a whole number from 0; leave it out for exactly one.")...)
 	case !v.IsKnown():
-		return nil, c.deferral(a, scope), list
+		return nil, e.deferral(b, at, a), list
 	}
 	n, err := toWhole(v)
 	switch {
@@ -74,15 +98,16 @@ func (c *Config) counted(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 		return nil, nil, append(list, c.about(a, ctx, rng, "count is too large", "At most %d of one block are allowed%s.", mostInstances, shown(written))...)
 	}
 	out := make([]Instance, n)
+	address := b.at(at)
 	for i := range out {
-		out[i] = Instance{Addr: b.Addr.Instance(addr.Int(i)), Block: b}
+		out[i] = Instance{Addr: address.Instance(addr.Int(i)), Block: b, in: at}
 	}
 	return out, nil, list
 }
 
-func (c *Config) forEach(b *Block, scope Scope) ([]Instance, *Deferred, diag.List) {
-	a := b.forEach
-	ctx, list := c.contextOf(scope, nil, a.uses)
+func (e *evaluation) forEach(b *Block, at *site) ([]Instance, *Deferred, diag.List) {
+	c, a := e.c, b.forEach
+	ctx, list := e.fill(at, nil, a.uses)
 	v, ds := c.eval(a, ctx)
 	if list = append(list, ds...); list.HasErrors() {
 		return nil, nil, list
@@ -98,11 +123,11 @@ func (c *Config) forEach(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 	case v.IsNull():
 		return fail("for_each is null", "for_each needs a map, an object or a set of strings. For none of the block write {}.")
 	case !v.IsKnown():
-		return nil, c.deferral(a, scope), list
+		return nil, e.deferral(b, at, a), list
 	case ty.IsTupleType() || ty.IsListType():
 		return fail("for_each takes no list", "A list has no keys, so that removing one element would change all after it. Make a set of strings of it:\n  for_each = toset([\"a\", \"b\"])")
 	case ty.IsSetType() && !v.IsWhollyKnown():
-		return nil, c.deferral(a, scope), list
+		return nil, e.deferral(b, at, a), list
 	case ty.IsSetType() && !ty.ElementType().Equals(cty.String) && v.LengthInt() > 0:
 		return fail("for_each has the wrong type", "A set must be one of strings, because its elements become keys; this is a set of %s. Use a map, or { for x in ... : x.name => x }.", ty.ElementType().FriendlyName())
 	case !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType():
@@ -112,24 +137,25 @@ func (c *Config) forEach(b *Block, scope Scope) ([]Instance, *Deferred, diag.Lis
 		return fail("for_each is too large", "%d of one block are more than the %d that are allowed.", v.LengthInt(), mostInstances)
 	}
 	var out []Instance
+	address := b.at(at)
 	for it := v.ElementIterator(); it.Next(); {
-		k, e := it.Element()
+		k, elem := it.Element()
 		if ty.IsSetType() {
-			k = e
+			k = elem
 		}
 		if k.IsNull() {
 			return fail("A key is null", "One element of the set is null, and keys are strings. Remove it, for example with compact(...).")
 		}
-		out = append(out, Instance{Addr: b.Addr.Instance(addr.String(k.AsString())), Block: b, each: e})
+		out = append(out, Instance{Addr: address.Instance(addr.String(k.AsString())), Block: b, in: at, each: elem})
 	}
 	return out, nil, list
 }
 
 // deferral says what makes the number of a block unknown.
-func (c *Config) deferral(a *attribute, scope Scope) *Deferred {
-	d := &Deferred{Range: a.expr.Range(), Argument: a.name}
+func (e *evaluation) deferral(b *Block, at *site, a *attribute) *Deferred {
+	d := &Deferred{site: at, Block: b.at(at), Range: a.expr.Range(), Argument: a.name}
 	for _, u := range a.uses {
-		ctx := c.context(scope, nil, []use{u})
+		ctx, _ := e.fill(at, nil, []use{u})
 		v, ds := u.traversal.TraverseAbs(ctx)
 		if ds.HasErrors() {
 			continue

@@ -24,8 +24,8 @@ func (c *Config) readSettings(version string) diag.List {
 	var list diag.List
 	for _, uses := range b.uses() {
 		for _, u := range uses {
-			l := c.locals[u.name]
-			if u.root == "var" || u.root == "path" || u.root == "local" && l != nil && len(l.refs) == 0 {
+			l := c.main.locals[u.name]
+			if u.root == "var" || u.root == "path" || u.root == "local" && l != nil && l.fixed() {
 				continue
 			}
 			rng := u.rng()
@@ -35,7 +35,7 @@ func (c *Config) readSettings(version string) diag.List {
 	if list.HasErrors() {
 		return list
 	}
-	ctx, ds := c.contextOf(nil, nil, b.uses()...)
+	ctx, ds := c.contextOf(c.root, nil, nil, b.uses()...)
 	d := decoder{c: c, ctx: ctx, list: ds}
 	v := cty.ObjectVal(d.object(b.body, nil))
 	if list = d.list; list.HasErrors() {

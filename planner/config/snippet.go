@@ -72,7 +72,7 @@ func (c *Config) secret(name string) bool {
 	if slices.ContainsFunc(c.sources, func(s Source) bool { return s.Path == name }) {
 		return false
 	}
-	for _, v := range c.variables {
+	for _, v := range c.main.variables {
 		if v.sensitive || v.ephemeral {
 			return true
 		}
@@ -88,9 +88,11 @@ func (c *Config) contextAt(r *diag.Range) string {
 	if holds(c.dstack) {
 		return "dstack" + c.dstack.body.contextAt(r)
 	}
-	for _, v := range c.variables {
-		if v.defRange.Filename == r.Filename && v.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= v.body.end.End.Byte {
-			return "variable " + quoted(v.name)
+	for _, m := range c.modules {
+		for _, v := range m.variables {
+			if v.defRange.Filename == r.Filename && v.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= v.body.end.End.Byte {
+				return "variable " + quoted(v.name)
+			}
 		}
 	}
 	for _, b := range c.refactors {

@@ -16,10 +16,15 @@ func (c *Config) Validate() diag.List {
 	var list diag.List
 	var decoded []*Decoded
 	for _, b := range c.blocks {
-		if b.Type.Name == "output" {
+		switch {
+		case b.Type.Name == "module":
+			continue // what is in it is evaluated
+		case b.Type.Name == "output" && b.module == c.main:
 			_, ds := c.EvaluateOutput(b, nil)
 			list = append(list, ds...)
 			continue
+		case b.Type.Name == "output":
+			continue // CheckModules evaluates it
 		}
 		if b.Type.Name == "check" {
 			_, ds := c.EvaluateCheck(b, nil)
@@ -28,8 +33,8 @@ func (c *Config) Validate() diag.List {
 		}
 		instances, deferred, ds := c.Repetition(b, nil)
 		list = append(list, ds...)
-		if deferred != nil {
-			instances = []Instance{{Addr: b.Addr.Instance(addr.NoKey), Block: b, unknown: true}}
+		for _, d := range deferred {
+			instances = append(instances, Instance{Addr: d.Block.Instance(addr.NoKey), Block: b, in: d.site, unknown: true})
 		}
 		for _, inst := range instances {
 			d, ds := c.Decode(inst, nil)
@@ -43,6 +48,7 @@ func (c *Config) Validate() diag.List {
 			}
 		}
 	}
+	list = append(list, c.CheckModules(nil)...)
 	list = append(list, CheckNames(decoded)...)
 	_, ds := c.Imports()
 	list = append(list, ds...)

@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	hcljson "github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/schema"
@@ -37,25 +36,35 @@ type variable struct {
 	ephemeral   bool
 	nullable    bool
 	fallback    cty.Value // its default, cty.NilVal if it has none
-	value       cty.Value // unmarked
+	value       cty.Value // unmarked; of the configuration's own variables only
 	from        string
+	module      *Module
+	links       // of what a module is called with
 }
 
-// marked is the value as expressions see it.
+// marked is the value of one of the configuration's own variables as expressions see it.
 func (v *variable) marked() cty.Value {
-	switch {
-	case v.value == cty.NilVal:
+	if v.value == cty.NilVal {
 		return cty.DynamicVal // its error is reported already
-	case v.sensitive || v.ephemeral:
-		return v.value.Mark(schema.SensitiveMark)
 	}
-	return v.value
+	return v.seal(v.value)
 }
+
+// seal marks a value as the variable says.
+func (v *variable) seal(val cty.Value) cty.Value {
+	if v.sensitive || v.ephemeral {
+		return val.Mark(schema.SensitiveMark)
+	}
+	return val
+}
+
+// fixed tells whether the variable's value depends on no block.
+func (v *variable) fixed() bool { return v.module.fixed && len(v.refs) == 0 }
 
 // declare reads a block `variable`.
-func (c *Config) declare(b *Block) diag.List {
-	v := &variable{name: b.Addr.Name, defRange: b.DefRange, body: b.body, ty: cty.DynamicPseudoType, nullable: true, typeRange: b.DefRange}
-	c.variables[v.name] = v
+func (c *Config) declare(m *Module, b *Block) diag.List {
+	v := &variable{name: b.Addr.Name, defRange: b.DefRange, body: b.body, ty: cty.DynamicPseudoType, nullable: true, typeRange: b.DefRange, module: m}
+	m.variables[v.name] = v
 	var list diag.List
 	if a := b.body.attr("type"); a != nil {
 		ty, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.expr)
@@ -103,7 +112,7 @@ func (c *Config) declare(b *Block) diag.List {
 		list = append(list, ds...)
 		v.fallback = val
 	}
-	return list.For("var." + v.name)
+	return list.For(m.label("var." + v.name))
 }
 
 // given is a value that somebody gave to a variable.
@@ -121,7 +130,7 @@ type given struct {
 func (c *Config) setVariables(o LoadOptions) diag.List {
 	var list diag.List
 	values := map[string]given{}
-	names := slices.Sorted(maps.Keys(c.variables))
+	names := slices.Sorted(maps.Keys(c.main.variables))
 	if o.Environ != nil {
 		for _, name := range names {
 			if text, ok := o.Environ(variablePrefix + name); ok {
@@ -139,7 +148,7 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 			list = append(list, c.readVariables(a.File, values, names)...)
 			continue
 		}
-		if c.variables[a.Name] == nil {
+		if c.main.variables[a.Name] == nil {
 			if c.partial {
 				continue // its block may stand in the file that could not be parsed
 			}
@@ -154,7 +163,7 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 		values[a.Name] = given{text: a.Text, literal: true, from: "--var"}
 	}
 	for _, name := range names {
-		list = append(list, c.setVariable(c.variables[name], values, o).For("var."+name)...)
+		list = append(list, c.setVariable(c.main.variables[name], values, o).For("var."+name)...)
 	}
 	return list
 }
@@ -225,11 +234,10 @@ func (v *variable) unless(text string) string {
 
 // convert makes a value one of the variable's type.
 func (v *variable) convert(val cty.Value, g given) (cty.Value, diag.List) {
-	val, _ = val.UnmarkDeep()
 	if v.defaults != nil && !val.IsNull() {
 		val = v.defaults.Apply(val)
 	}
-	out, err := convert.Convert(val, v.ty)
+	out, err := convertTo(val, v.ty)
 	at, rule := v.defRange, place(v.typeRange)
 	if g.rng != (hcl.Range{}) {
 		at = g.rng
@@ -306,7 +314,7 @@ func (c *Config) readVariables(path string, values map[string]given, names []str
 	list = append(list, translate(ds)...)
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		a := attrs[name]
-		v := c.variables[name]
+		v := c.main.variables[name]
 		if v == nil {
 			if c.partial {
 				continue
@@ -329,24 +337,54 @@ func isAutomatic(name string) bool {
 	return name == "dstack.dstackvars" || strings.HasSuffix(name, ".auto.dstackvars")
 }
 
-// validateVariables checks the rules that variables have.
+// validateVariables checks the rules that variables have, of modules too as far as they depend on no block.
 func (c *Config) validateVariables() diag.List {
 	var list diag.List
-	for _, name := range slices.Sorted(maps.Keys(c.variables)) {
-		v := c.variables[name]
-		for _, n := range v.body.nestedOf("validation") {
-			before := len(list)
-			for _, u := range n.uses() {
-				if u.root != "var" && u.root != "local" && u.root != "path" {
-					rng := u.rng()
-					list = append(list, diag.Errorf("Reference has no place here", "A validation is checked before anything else, so it can refer to variables and to locals that depend on no block; %s is neither.", traversalText(u.traversal)).At(&rng)...)
-				}
-			}
-			if len(list) > before {
-				continue
-			}
-			list = append(list, c.condition(n.body, nil, nil, fmt.Sprintf("The value came from %s.", v.from)).For("var."+name)...)
+	for _, m := range c.modules {
+		for _, name := range slices.Sorted(maps.Keys(m.variables)) {
+			list = append(list, c.checkValidations(m.variables[name])...)
 		}
 	}
+	e := c.evaluate(nil)
+	for _, name := range slices.Sorted(maps.Keys(c.main.variables)) {
+		list = append(list, e.validate(c.root, c.main.variables[name])...)
+	}
 	return list
+}
+
+// checkValidations finds references that have no place in the rules of a variable.
+func (c *Config) checkValidations(v *variable) diag.List {
+	var list diag.List
+	for _, n := range v.body.nestedOf("validation") {
+		for _, u := range n.uses() {
+			if misplacedInRule(u) {
+				rng := u.rng()
+				list = append(list, diag.Errorf("Reference has no place here", "A validation is checked before anything else, so it can refer to variables and to locals that depend on no block; %s is neither.", traversalText(u.traversal)).At(&rng)...)
+			}
+		}
+	}
+	return list.For(v.module.label("var." + v.name))
+}
+
+// misplacedInRule tells whether a validation cannot use a name.
+func misplacedInRule(u use) bool { return u.root != "var" && u.root != "local" && u.root != "path" }
+
+// validate checks the rules of a variable in a site of its module.
+func (e *evaluation) validate(at *site, v *variable) diag.List {
+	var list diag.List
+	note := fmt.Sprintf("The value came from %s.", v.from)
+	if at.up != nil {
+		note = fmt.Sprintf("%s is called at %s.", at.path, place(at.module.Call.DefRange))
+	}
+	for _, n := range v.body.nestedOf("validation") {
+		if slices.ContainsFunc(n.uses(), misplacedInRule) {
+			continue // reported as such
+		}
+		ctx, ds := e.fill(at, nil, n.uses())
+		if list = append(list, ds...); ds.HasErrors() {
+			continue
+		}
+		list = append(list, e.c.condition(n.body, ctx, note)...)
+	}
+	return list.For(at.module.label("var." + v.name))
 }

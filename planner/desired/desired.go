@@ -111,11 +111,8 @@ func nameOf(a addr.Instance, v cty.Value) (string, error) {
 	case !n.IsNull():
 		return n.AsString(), nil
 	}
-	var keys []string
-	if a.Key.IsSet() {
-		keys = append(keys, a.Key.Text())
-	}
-	name, err := value.NameFromLabel(a.Name, keys...)
+	words := a.Words()
+	name, err := value.NameFromLabel(words[0], words[1:]...)
 	if err != nil {
 		return "", fmt.Errorf("no name can be made of the label and key of %s: %w; give it one with name", a, err)
 	}
