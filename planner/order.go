@@ -23,7 +23,7 @@ type steps struct {
 	ready  map[string]int // by address of a block: everything of it is made
 	blocks map[addr.Block][]*item
 	alike  map[addr.Block][]addr.Block // by address without keys in the path: blocks of all instances of a module
-	former map[string][]*item // by address: objects that were deposed before
+	former map[string][]*item          // by address: objects that were deposed before
 }
 
 // edge says that a step comes after another.
