@@ -186,6 +186,8 @@ func decodeChange(t Type, data []byte) (change, error) {
 		c = &closeChange{}
 	case TypeMove:
 		c = &moveChange{}
+	case TypeRename:
+		c = &renameChange{}
 	case TypeStatus:
 		c = &statusChange{}
 	case TypeOccupy:

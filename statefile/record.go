@@ -23,6 +23,7 @@ const (
 	TypeDelete     Type = "delete"
 	TypeClose      Type = "close"
 	TypeMove       Type = "move"
+	TypeRename     Type = "rename"
 	TypeStatus     Type = "status"
 	TypeOccupy     Type = "occupy"
 	TypeBackend    Type = "backend"

@@ -72,13 +72,37 @@ func everyRecord() []Record {
 	}
 }
 
+// laterRecords are of types that came after the fixture. They go on where everyRecord ends.
+func laterRecords() []Record {
+	at := testTime.Add(time.Hour)
+	return []Record{NewRename(at, Renaming{
+		Moves: []Rename{
+			{Ref{Address: "volume.data[2]"}, Ref{Address: `volume.disk["eu"]`}},
+			{Ref{Address: "volume.data[3]", Deposed: "d1"}, Ref{Address: "volume.disk[3]", Deposed: "d1"}},
+			{Ref{Address: "fleet.train.instance[0]"}, Ref{Address: "fleet.gpus.instance[0]"}},
+		},
+		Resources: []*Resource{{Address: `volume.disk["eu"]`, Kind: "volume", ID: "vol-2", Needs: []string{"volume.disk[1]"}, Revision: 1}},
+		Intents: []RenamedIntent{{Was: Ref{Address: "volume.data[7]"}, Intent: &Intent{
+			Address: "volume.disk[7]", Kind: "volume", Operation: Create, Key: "k7", Since: testTime, Reached: &Checkpoint{Key: "k7", ID: "vol-7"},
+		}}},
+		Closed:  []ClosedIntent{{Intent: Intent{Address: "volume.disk[5]", Kind: "volume", Operation: Create, Key: "k5", Since: testTime}, Until: at.Add(time.Hour)}},
+		Runs:    map[string]*Run{"task.finetune": nil, "task.tune": {Address: "task.tune", Former: []string{"task.finetune"}, Name: "finetune"}},
+		Names:   map[string]string{"task.tune": "finetune", `volume.disk["eu"]`: "data-2"},
+		Changed: Changed{At: at, By: "ana@laptop", Plan: "plan-2"},
+	})}
+}
+
 func TestEveryTypeOfRecordIsCovered(t *testing.T) {
 	seen := map[Type]bool{}
 	for _, r := range everyRecord() {
 		seen[r.Type] = true
 	}
+	for _, r := range laterRecords() {
+		require.False(t, seen[r.Type], "%s is in the fixture", r.Type)
+		seen[r.Type] = true
+	}
 	for _, kind := range []Type{
-		TypeEpoch, TypeIntent, TypeCheckpoint, TypeTry, TypePut, TypeDelete, TypeClose, TypeMove,
+		TypeEpoch, TypeIntent, TypeCheckpoint, TypeTry, TypePut, TypeDelete, TypeClose, TypeMove, TypeRename,
 		TypeStatus, TypeOccupy, TypeBackend, TypeRun, TypeOutputs, TypePlan, TypeStep,
 	} {
 		require.True(t, seen[kind], kind)
@@ -92,7 +116,7 @@ func TestEveryTypeOfRecordIsCovered(t *testing.T) {
 func TestReplayGivesTheStateThatWasSeen(t *testing.T) {
 	live := New("lineage", []byte("key"))
 	var journal []byte
-	for _, r := range everyRecord() {
+	for _, r := range append(everyRecord(), laterRecords()...) {
 		journal = append(journal, record(t, live, r)...)
 		replayed := New("lineage", []byte("key"))
 		_, err := replayed.Replay("journal", journal)

@@ -13,10 +13,13 @@ import (
 type Run struct {
 	// Address is that of the block, such as task.finetune; Name is what the user calls it.
 	Address string `json:"address"`
-	Name    string `json:"name"`
-	Type    string `json:"type"`
-	Status  string `json:"status"`
-	Reason  string `json:"reason,omitempty"`
+	// Former are the addresses that the run had before. What was kept of its jobs
+	// then, such as their output, is under those.
+	Former []string `json:"former,omitempty"`
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	Status string   `json:"status"`
+	Reason string   `json:"reason,omitempty"`
 	// Scale is the number of replicas that autoscaling chose, nil before it has.
 	Scale *int `json:"scale,omitempty"`
 	// Destroyed says that the run was taken down with its block: what is kept is
@@ -58,6 +61,7 @@ func (r *Run) Clone() *Run {
 		scale := *r.Scale
 		c.Scale = &scale
 	}
+	c.Former = slices.Clone(r.Former)
 	c.Specification = bytes.Clone(r.Specification)
 	c.Secrets = maps.Clone(r.Secrets)
 	c.Jobs = slices.Clone(r.Jobs)

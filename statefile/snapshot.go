@@ -34,9 +34,12 @@ type Snapshot struct {
 	Backends map[string]Backend `json:"backends,omitempty"`
 	Runs     map[string]*Run    `json:"runs"`
 	Outputs  map[string]Output  `json:"outputs"`
-	Intents  []*Intent          `json:"intents,omitempty"`
-	Closed   []ClosedIntent     `json:"closed,omitempty"`
-	Plans    []AppliedPlan      `json:"plans,omitempty"`
+	// Names are the names that blocks have kept from an address that they had
+	// before, by address of the block's repetition. See [State.Name].
+	Names   map[string]string `json:"names,omitempty"`
+	Intents []*Intent         `json:"intents,omitempty"`
+	Closed  []ClosedIntent    `json:"closed,omitempty"`
+	Plans   []AppliedPlan     `json:"plans,omitempty"`
 	// Gone are the objects that were deleted last.
 	Gone []Tombstone `json:"gone,omitempty"`
 	// RevisionFloor is at least the highest revision of any object that is

@@ -34,6 +34,7 @@ type State struct {
 	plans     []AppliedPlan
 	gone      map[Ref]Tombstone
 	floor     uint64
+	names     map[string]string
 }
 
 // New is the state in which nothing is known yet.
@@ -41,7 +42,7 @@ func New(lineage string, digestKey []byte) *State {
 	return &State{
 		lineage: lineage, head: genesis(lineage), digestKey: bytes.Clone(digestKey),
 		backends: map[string]Backend{}, resources: map[string]*Resource{}, deposed: map[string][]*Resource{},
-		runs: map[string]*Run{}, outputs: map[string]Output{}, intents: map[Ref][]*Intent{}, gone: map[Ref]Tombstone{},
+		runs: map[string]*Run{}, outputs: map[string]Output{}, intents: map[Ref][]*Intent{}, gone: map[Ref]Tombstone{}, names: map[string]string{},
 	}
 }
 
@@ -83,6 +84,7 @@ func FromSnapshot(snap *Snapshot) (*State, error) {
 	}
 	maps.Copy(s.backends, snap.Backends)
 	maps.Copy(s.outputs, snap.Outputs)
+	maps.Copy(s.names, snap.Names)
 	s.closed, s.plans = snap.Closed, snap.Plans
 	for _, t := range snap.Gone {
 		s.gone[t.Ref()] = t
@@ -98,7 +100,7 @@ func (s *State) Snapshot() *Snapshot {
 		FormatVersion: FormatVersion, Version: s.version,
 		Lineage: s.lineage, Serial: s.serial, Head: s.head, Records: s.records,
 		DigestKey: bytes.Clone(s.digestKey), Written: s.written,
-		Backends: maps.Clone(s.backends), Runs: maps.Clone(s.runs), Outputs: maps.Clone(s.outputs),
+		Backends: maps.Clone(s.backends), Runs: maps.Clone(s.runs), Outputs: maps.Clone(s.outputs), Names: maps.Clone(s.names),
 		Intents: s.sortedIntents(), Closed: slices.Clone(s.closed), Plans: slices.Clone(s.plans),
 		RevisionFloor: s.floor, Resources: s.sortedResources(),
 	}
@@ -359,6 +361,7 @@ func (s *State) Compact(now time.Time, version string) {
 	s.version = version
 	s.written.At = now.UTC().Round(0)
 	s.closed = slices.DeleteFunc(slices.Clone(s.closed), func(c ClosedIntent) bool { return !now.Before(c.Until) })
+	s.dropNames()
 	if extra := len(s.plans) - keepPlans; extra > 0 {
 		s.plans = slices.Clone(s.plans[extra:])
 	}

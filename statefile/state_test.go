@@ -117,6 +117,43 @@ func TestApply(t *testing.T) {
 				require.Equal(t, Moved, gone.Reason)
 			},
 		},
+		"a rename lets objects change places, and each keeps what is its own": {
+			[]Record{
+				NewPut(testTime, testVolume(1), ""), NewPut(testTime, func() *Resource { r := testVolume(2); r.Revision = 5; return r }(), ""),
+				NewIntent(testTime, intent),
+				NewRename(testTime, Renaming{
+					Moves:   []Rename{{volume, Ref{Address: "volume.data[2]"}}, {Ref{Address: "volume.data[2]"}, volume}},
+					Intents: []RenamedIntent{{volume, func() *Intent { i := intent; i.Address = "volume.data[2]"; return &i }()}},
+				}),
+			},
+			func(t *testing.T, s *State) {
+				require.Equal(t, "vol-2", s.Resource("volume.data[1]").ID)
+				require.Equal(t, "vol-1", s.Resource("volume.data[2]").ID)
+				require.Equal(t, "ana@laptop", s.Resource("volume.data[2]").Changed.By)
+				require.Equal(t, uint64(6), s.Resource("volume.data[2]").Revision, "above all that an object of this address had")
+				require.Nil(t, s.Intent(volume))
+				require.Equal(t, "k1", s.Intent(Ref{Address: "volume.data[2]"}).Key)
+			},
+		},
+		"what a rename does not find is left alone": {
+			[]Record{NewRename(testTime, Renaming{Moves: []Rename{{volume, Ref{Address: "volume.new"}}}, Runs: map[string]*Run{"task.a": nil}, Names: map[string]string{"task.a": ""}})},
+			func(t *testing.T, s *State) { require.Zero(t, s.Len()) },
+		},
+		"a name is kept as long as anything of its block is": {
+			[]Record{
+				NewPut(testTime, &Resource{Address: `fleet.b["x.y"].instance[0]`, ID: "i"}, ""),
+				NewRename(testTime, Renaming{Names: map[string]string{`fleet.b["x.y"]`: "old", "fleet.b": "never", "task.t": "history", "task.ended": "ended"}}),
+				NewRun(testTime, "task.t", &Run{Destroyed: true}), NewRun(testTime, "task.ended", &Run{}),
+			},
+			func(t *testing.T, s *State) {
+				s.Compact(testTime, "")
+				require.Equal(t, map[string]string{`fleet.b["x.y"]`: "old", "task.ended": "ended"}, s.Names())
+				require.Equal(t, "old", s.Name(`fleet.b["x.y"]`))
+				record(t, s, NewDelete(testTime, Ref{Address: `fleet.b["x.y"].instance[0]`}, Removal{Reason: Destroyed}))
+				s.Compact(testTime, "")
+				require.Empty(t, s.Name(`fleet.b["x.y"]`))
+			},
+		},
 		"deposing leaves the intent with the address": {
 			[]Record{NewPut(testTime, testVolume(1), ""), NewIntent(testTime, intent), NewMove(testTime, volume, Ref{volume.Address, "d1"}, Changed{})},
 			func(t *testing.T, s *State) { require.NotNil(t, s.Intent(volume)) },
@@ -191,6 +228,9 @@ func TestRecordsThatNoStateCanHold(t *testing.T) {
 		"intent without a key":             NewIntent(testTime, Intent{Address: "a"}),
 		"intent without an address":        NewIntent(testTime, Intent{Key: "k"}),
 		"checkpoint without an address":    NewCheckpoint(testTime, Ref{}, Checkpoint{}),
+		"rename to nowhere":                NewRename(testTime, Renaming{Moves: []Rename{{Ref{Address: "a"}, Ref{}}}}),
+		"rename with a null resource":      NewRename(testTime, Renaming{Resources: []*Resource{nil}}),
+		"rename with a nameless intent":    NewRename(testTime, Renaming{Intents: []RenamedIntent{{Ref{Address: "a"}, &Intent{Address: "b"}}}}),
 		"move to nowhere":                  NewMove(testTime, Ref{Address: "a"}, Ref{}, Changed{}),
 		"backend without a name":           NewBackend(testTime, "", nil),
 		"run without an address":           NewRun(testTime, "", nil),

@@ -64,6 +64,7 @@ func RunConfig(t *testing.T, config Config) {
 		{"unlocking what is not locked says so", unlockFree},
 		{"a big state comes back as it was", bigState},
 		{"the digest key stays, and is never printed", digestKey},
+		{"of a rename that was cut short there is nothing, and of one that was not there is all", tornRename},
 		{"a record cut short is dropped and written over", tornRecord},
 		{"a changed byte in the journal is found", changedByte},
 		{"a journal of another history is a fork", fork},
