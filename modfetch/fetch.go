@@ -20,7 +20,7 @@ type Fetched struct {
 	Pin     lockfile.Pin // what the lock file is to pin
 	Network bool         // a server was asked
 	Written bool         // the copy was made or made anew
-	Notes   []string     // sentences to tell, each of which may end in a command on a line of its own
+	Notes   diag.List    // warnings, with no place
 }
 
 // Fetch makes sure that the copy of a source is there, in lockfile.Pin.Copy below the folder of the configuration.
@@ -91,9 +91,7 @@ func fetch(ctx context.Context, root string, s modsource.Source, pin lockfile.Pi
 	if pinned && !upgrade {
 		// The commit is here, so that this only makes the note better: it is no error if it fails.
 		if r, err := g.resolve(ctx, s); err == nil {
-			if note := moved(s, r, commit); note != "" {
-				got.Notes = append(got.Notes, note)
-			}
+			got.Notes = append(got.Notes, moved(s, r, commit)...)
 		}
 	}
 	blobs, submodules, err := g.list(ctx, commit, o.Limits)
@@ -113,7 +111,7 @@ func fetch(ctx context.Context, root string, s modsource.Source, pin lockfile.Pi
 			s, commit, lockfile.Name, pin.Digest, got.Pin.Digest).Err()
 	}
 	if len(submodules) > 0 {
-		got.Notes = append(got.Notes, fmt.Sprintf("Submodules of %s are left out: %s.", s.Key(), some(submodules)))
+		got.Notes = append(got.Notes, diag.Warnf("Submodules are left out", "Submodules of %s are not fetched: %s. If a module needs one, its source can be that repository.", s.Key(), some(submodules))...)
 	}
 	got.Written, err = work.place(tree, copyOf(root, s, got.Pin), got.Pin.Digest)
 	return got, err

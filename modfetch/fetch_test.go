@@ -201,8 +201,8 @@ func TestAPinHoldsWhateverTheRefBecomes(t *testing.T) {
 	require.Equal(t, pin, got.Pin)
 	require.Contains(t, w.read(s, pin, "disk/main.dstack.hcl"), "1GB")
 	require.Len(t, got.Notes, 1)
-	require.Contains(t, got.Notes[0], "The tag v1 of "+s.Key()+" points to "+fresh[:12]+" now")
-	require.Contains(t, got.Notes[0], "dstack init --upgrade")
+	require.Contains(t, got.Notes[0].Detail, "The tag v1 of "+s.Repo+" points to "+fresh[:12]+" now")
+	require.Contains(t, got.Notes[0].Detail, "dstack init --upgrade")
 
 	w.root = t.TempDir()
 	require.Empty(t, w.must(branch, pin, false).Notes, "a branch moves, that is what it is for")

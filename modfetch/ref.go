@@ -2,7 +2,6 @@ package modfetch
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/dstackai/dstack-planner/diag"
@@ -99,10 +98,10 @@ func (g *git) get(ctx context.Context, s modsource.Source, commit string, pinned
 	return nil
 }
 
-// moved is what to tell when a tag does not point to what is pinned any more.
-func moved(s modsource.Source, r ref, pinned string) string {
+// moved warns of a tag that does not point to what is pinned any more.
+func moved(s modsource.Source, r ref, pinned string) diag.List {
 	if !r.tag() || r.commit == pinned {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("The tag %s of %s points to %.12s now; %.12s stays, as it is pinned. To take what is there now:\n  dstack init --upgrade", s.Ref, s.Key(), r.commit, pinned)
+	return diag.Warnf("Tag was moved", "The tag %s of %s points to %.12s now, and %.12s is pinned, which stays. To take what is there now:\n  dstack init --upgrade", s.Ref, s.Repo, r.commit, pinned)
 }

@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DSTACK_FAKE_WORLD", filepath.Join(home, "world.json"))
 			env.Setenv("EXAMPLES", filepath.Join(mustGetwd(), "..", "..", "examples"))
 			env.Values[spawnedKey{}] = map[string]*spawned{}
+			env.Values[gitKey{}] = &gitServer{}
 			env.Defer(func() { leftBehind(t, env) })
 			return os.MkdirAll(home, 0o700)
 		},
@@ -72,6 +73,8 @@ func TestScripts(t *testing.T) {
 			"replace":  replace,
 			"holds":    holds,
 			"pkill":    killProvider,
+			"gitserve": gitServe,
+			"commit":   gitCommit,
 		},
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/modsource"
 )
 
 // ModuleCall is a block `module`, read without the rest of the configuration.
@@ -26,14 +27,22 @@ type ModuleCall struct {
 	text []byte // of the file
 }
 
-// Locate gives diagnostics about the module that is called their place: the source of the call.
+// Locate gives diagnostics about the module that is called their place: the source of the call. The line itself is not
+// shown if there may be a secret in it.
 func (m ModuleCall) Locate(list diag.List) diag.List {
 	list.At(&m.Range).For("module." + m.Name)
 	for _, d := range list {
-		if d.Snippet == nil && d.Range.Filename == m.Range.Filename {
-			d.Snippet = &diag.Snippet{Context: "in module " + quoted(m.Name)}
+		if d.Snippet != nil || d.Range.Filename != m.Range.Filename {
+			continue
+		}
+		d.Snippet = &diag.Snippet{}
+		if modsource.Sensitive(m.Source) {
+			hidden := `  source = "..."`
+			d.Snippet = &diag.Snippet{Code: hidden, StartLine: m.Range.Start.Line, Start: len(hidden) - 5, End: len(hidden)}
+		} else {
 			fillCode(d.Snippet, m.text, d.Range)
 		}
+		d.Snippet.Context = "in module " + quoted(m.Name)
 	}
 	return list
 }

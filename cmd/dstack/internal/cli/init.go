@@ -20,10 +20,10 @@ import (
 func initCommand(a *app) *cobra.Command {
 	var in inputs
 	var example string
-	var yes bool
+	var yes, upgrade bool
 	cmd := &cobra.Command{
-		Use: "init", Short: "Prepare a folder: its state, its providers, an example on request",
-		Long: "Makes the empty state, checks that the providers are there and would work, and pins those from outside of dstack. With --example it first writes an example into the folder.\n\nIt can be repeated; what is there is kept.",
+		Use: "init", Short: "Prepare a folder: its modules, its providers, its state, an example on request",
+		Long: "Fetches modules from Git repositories and pins them, checks that the providers are there and would work, pins those from outside of dstack, and makes the empty state. What is pinned stands in .dstack.lock.hcl, which belongs into version control. With --example it first writes an example into the folder.\n\nIt can be repeated; what is there is kept, and needs no network.",
 		Args: args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.interruptible(cmd.Context())
@@ -32,6 +32,9 @@ func initCommand(a *app) *cobra.Command {
 				if err := a.writeExample(cmd, example); err != nil {
 					return err
 				}
+			}
+			if err := a.initModules(ctx, upgrade); err != nil {
+				return err
 			}
 			f, err := a.open(ctx, in)
 			if err != nil {
@@ -52,6 +55,7 @@ func initCommand(a *app) *cobra.Command {
 	}
 	in.register(cmd)
 	cmd.Flags().StringVar(&example, "example", "", "write an example: "+strings.Join(examples.Names(), ", "))
+	cmd.Flags().BoolVar(&upgrade, "upgrade", false, "fetch what the tags and branches of modules mean now, and pin that")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "pin providers from outside without asking")
 	return cmd
 }
