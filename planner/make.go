@@ -48,7 +48,7 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 	case err != nil:
 		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
 	}
-	if err := p.judge(out); err != nil {
+	if err := errors.Join(p.judge(out), w.moment(out)); err != nil {
 		return nil, diag.From(err, "Plan cannot be made")
 	}
 	out.Diagnostics = p.explained(out.Diagnostics)
