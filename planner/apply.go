@@ -65,6 +65,16 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	}
 	defer bs.close()
 	r := newResolver(p, o.Session.State)
+	var err error
+	if r.data, err = recordedData(o.Plan); err != nil {
+		return nil, err
+	}
+	r.deferred = map[addr.Block]bool{}
+	for _, d := range o.Plan.Deferred {
+		if a, err := addr.ParseInstance(d.Address); err == nil {
+			r.deferred[a.Block] = true
+		}
+	}
 	if err := p.checkSecrets(o.Plan, o.Session.State()); err != nil {
 		return nil, err
 	}

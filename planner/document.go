@@ -64,6 +64,9 @@ func (w *walk) document() (*plan.Plan, error) {
 	if err := w.inputs(p); err != nil {
 		return nil, err
 	}
+	if err := w.lookedUp(p); err != nil {
+		return nil, err
+	}
 	p.Diagnostics = append(p.Diagnostics, w.diags...)
 	return p, nil
 }
