@@ -41,7 +41,7 @@ func newLife(t *testing.T) *life {
 
 func (l *life) planner(hcl string) *planner.Planner {
 	l.t.Helper()
-	cfg, diags := config.Load(l.t.Context(), config.LoadOptions{Sources: []config.Source{{Path: "main.dstack.hcl", Text: []byte(backendFake + hcl)}}, Dir: l.t.TempDir(), Vars: l.vars})
+	cfg, diags := config.Load(l.t.Context(), config.LoadOptions{Sources: sources(backendFake + hcl), Dir: l.t.TempDir(), Vars: l.vars})
 	require.NoError(l.t, diags.Err())
 	return &planner.Planner{
 		Config: cfg, Providers: cloud{fake.New(fake.Options{World: l.world, Getenv: l.getenv})}, Now: func() time.Time { return l.now },

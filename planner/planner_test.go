@@ -33,7 +33,7 @@ var now = time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
 
 func newPlanner(t *testing.T, world *fake.World, hcl string) (*planner.Planner, diag.List) {
 	t.Helper()
-	cfg, diags := config.Load(t.Context(), config.LoadOptions{Sources: []config.Source{{Path: "main.dstack.hcl", Text: []byte(hcl)}}, Dir: t.TempDir()})
+	cfg, diags := config.Load(t.Context(), config.LoadOptions{Sources: sources(hcl), Dir: t.TempDir()})
 	return &planner.Planner{
 		Config: cfg, Providers: cloud{fake.New(fake.Options{World: world})}, Now: func() time.Time { return now },
 		Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler), Version: "test", Store: "the test",

@@ -207,11 +207,22 @@ func (w *walk) waits(b *config.Block) {
 		at.Module = path
 		for _, ref := range w.p.Config.References(b) {
 			if w.meansDropped(config.Target(at, ref)) {
-				w.postpone(at, "it refers to "+ref.Traversal+", which is deferred")
+				w.postpone(at, "it refers to "+mentioned(b, ref)+", which is deferred")
 				break
 			}
 		}
 	}
+}
+
+// mentioned is what a block refers to as somebody reads it who looks at that block.
+func mentioned(b *config.Block, ref config.Reference) string {
+	switch {
+	case ref.To.Type == "module":
+		return ref.To.String()
+	case ref.To.Module != b.Addr.Module && ref.To.Module != addr.Root:
+		return string(ref.To.Module) + "." + ref.Traversal
+	}
+	return ref.Traversal
 }
 
 // meansDropped tells whether some of what an address without keys in its path stands for was deferred.
