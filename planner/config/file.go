@@ -259,6 +259,7 @@ func quotedLabels(labels []string) string {
 func (p *fileReader) open(in hcl.Body, where string) *body {
 	out := &body{end: in.MissingItemRange()}
 	if native, ok := in.(*hclsyntax.Body); ok {
+		out.end = native.EndRange
 		for _, b := range native.Blocks {
 			p.errorAt(b.DefRange(), "An argument is needed", "Blocks have no place in %s. Write a value: %s = { ... }", where, b.Type)
 		}

@@ -238,7 +238,12 @@ func (e *evaluation) called(at *site, m *Module, wanted []string) (cty.Value, di
 	one := func(s *site) cty.Value {
 		attrs := make(map[string]cty.Value, len(wanted))
 		for _, name := range wanted {
-			v, ds := e.result(s, e.c.output(m, name))
+			b := e.c.output(m, name)
+			if b == nil { // Load reports it
+				attrs[name] = cty.DynamicVal
+				continue
+			}
+			v, ds := e.result(s, b)
 			attrs[name], list = v, append(list, ds...)
 		}
 		return cty.ObjectVal(attrs)
@@ -273,7 +278,7 @@ func (c *Config) wantedOutputs(m *Module, uses [][]use, name string) []string {
 			if want == "" {
 				return slices.Sorted(slices.Values(m.names["output"]))
 			}
-			if c.output(m, want) != nil && !slices.Contains(out, want) {
+			if !slices.Contains(out, want) {
 				out = append(out, want)
 			}
 		}
