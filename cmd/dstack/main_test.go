@@ -44,9 +44,12 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs each script of testdata/script against the real programs, with a HOME and a DSTACK_HOME of its own.
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+func TestScripts(t *testing.T) { testscript.Run(t, scripts(t, "testdata/script")) }
+
+// scripts says how the scripts of a folder are run.
+func scripts(t *testing.T, dir string) testscript.Params {
+	return testscript.Params{
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
@@ -75,8 +78,10 @@ func TestScripts(t *testing.T) {
 			"pkill":    killProvider,
 			"gitserve": gitServe,
 			"commit":   gitCommit,
+			"escapes":  escapes,
+			"grow":     grow,
 		},
-	})
+	}
 }
 
 func mustGetwd() string {
@@ -237,6 +242,29 @@ func replace(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has no %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
+}
+
+// escapes FILE replaces \xNN in a file by the byte that it stands for, which a script itself cannot hold.
+func escapes(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: escapes FILE")
+	}
+	text := regexp.MustCompile(`\\x[0-9a-f]{2}`).ReplaceAllStringFunc(ts.ReadFile(args[0]), func(s string) string {
+		n, err := strconv.ParseUint(s[2:], 16, 8)
+		ts.Check(err)
+		return string([]byte{byte(n)})
+	})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// grow FILE MB makes a file that large.
+func grow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: grow FILE MB")
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n<<20))
 }
 
 // [!] holds TEXT PATH... checks whether any file at or below the paths holds a text.

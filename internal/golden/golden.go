@@ -15,6 +15,9 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
+// Updating tells whether -update was given, for a test that keeps its golden files by itself.
+func Updating() bool { return *update }
+
 // Assert compares got with the file at path, relative to the test's folder. With -update it writes the file.
 func Assert(t testing.TB, path, got string) {
 	t.Helper()

@@ -110,7 +110,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	if o.policies {
 		list = append(list, c.onlyPolicies(files)...)
 	} else if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
-		list = append(list, diag.Errorf("No configuration here", "There is no *.dstack.hcl or *.dstack.json file in %s. To start with an example:\n  dstack init --example quickstart", c.Dir)...)
+		list = append(list, c.noSources()...)
 	}
 	list = append(list, c.setVariables(o)...)
 	list = append(list, c.checkReferences()...)
@@ -128,6 +128,27 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	list.Sort()
 	c.Snippets(list)
 	return c, list
+}
+
+// noSources says that the folder has no configuration, and what it has instead.
+func (c *Config) noSources() diag.List {
+	where := c.Dir
+	if filepath.Clean(where) == "." {
+		where = "this folder"
+	}
+	hint := ""
+	if entries, err := os.ReadDir(c.Dir); err == nil {
+		for _, e := range entries {
+			switch name := e.Name(); {
+			case e.IsDir():
+			case strings.HasSuffix(name, ".dstack.yml"), strings.HasSuffix(name, ".dstack.yaml"):
+				hint = fmt.Sprintf(" %s is a configuration of dstack in YAML; here the same is said in HCL.", name)
+			case strings.HasSuffix(name, ".tf") && hint == "":
+				hint = fmt.Sprintf(" %s is read by Terraform only.", name)
+			}
+		}
+	}
+	return diag.Errorf("No configuration here", "There is no *.dstack.hcl or *.dstack.json file in %s.%s To start with an example:\n  dstack init --example quickstart", where, hint)
 }
 
 func digest(text []byte) string {

@@ -86,7 +86,7 @@ func TestValuesOfVariables(t *testing.T) {
 		"a variable that is not declared":    {"default = 1", []Assignment{{Name: "y", Text: "1"}}, cty.NilVal, "No such variable"},
 		"a file that is not there":           {"default = 1", []Assignment{{File: "no.dstackvars"}}, cty.NilVal, "File of variables cannot be read"},
 		"a default that refers to something": {"default = var.y", nil, cty.NilVal, "A constant is needed"},
-		"a type that is none":                {"type = strin", text("x"), cty.NilVal, "Invalid type specification"},
+		"a type that is none":                {"type = strin", text("x"), cty.NilVal, "Type cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, list := Load(context.Background(), LoadOptions{

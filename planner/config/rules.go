@@ -48,8 +48,6 @@ func (d *decoder) rules(out *Decoded) {
 		r.run()
 		r.needsWork()
 		r.service()
-	case "data":
-		r.data()
 	}
 }
 

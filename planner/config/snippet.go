@@ -65,6 +65,59 @@ func fillCode(s *diag.Snippet, text []byte, r *diag.Range) {
 	s.Start = min(s.Start, len(s.Code))
 	s.End = max(s.End, s.Start)
 	s.Code = validText(s.Code)
+	shorten(s)
+}
+
+// widest is how many bytes of one line are shown.
+const widest = 200
+
+// shorten leaves of lines that nobody can read, such as those of generated JSON, what is around the mark.
+func shorten(s *diag.Snippet) {
+	if len(s.Code) <= widest {
+		return
+	}
+	var b strings.Builder
+	start, end, offset := s.Start, s.End, 0
+	for i, line := range strings.SplitAfter(s.Code, "\n") {
+		before := b.Len()
+		text := strings.TrimSuffix(line, "\n")
+		from, to := 0, len(text)
+		if len(text) > widest {
+			at := max(start-offset, 0)
+			if at > len(text) {
+				at = 0 // it is marked further down
+			}
+			from = max(0, at-widest/3)
+			to = min(len(text), from+widest)
+			for from > 0 && !utf8.RuneStart(text[from]) {
+				from--
+			}
+			for to < len(text) && !utf8.RuneStart(text[to]) {
+				to++
+			}
+		}
+		lead := 0
+		if from > 0 {
+			b.WriteString("...")
+			lead = 3
+		}
+		b.WriteString(text[from:to])
+		if to < len(text) {
+			b.WriteString("...")
+		}
+		b.WriteString(line[len(text):])
+		moved := func(old int) int { return before + lead + min(max(old-offset-from, 0), to-from) }
+		if offset <= start && (start < offset+len(line) || i == 0) {
+			s.Start = moved(start)
+		}
+		if offset <= end && end <= offset+len(line) {
+			s.End = moved(end)
+		}
+		offset += len(line)
+	}
+	s.Code = b.String()
+	s.Start = min(s.Start, len(s.Code))
+	s.End = min(max(s.End, s.Start), len(s.Code))
 }
 
 // secret tells whether a file is one of variables, some of which are sensitive.
@@ -107,7 +160,7 @@ func (c *Config) contextAt(r *diag.Range) string {
 	}
 	for _, b := range c.blocks {
 		if holds(b) {
-			where := b.Type.Name + " " + b.quotedLabels()
+			where := b.Type.Name + " " + quoted(b.Addr.Name)
 			if n := b.lifecycle; n != nil && n.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= n.body.end.End.Byte {
 				return where + ", lifecycle"
 			}

@@ -9,7 +9,6 @@ import (
 	"github.com/apparentlymart/go-textseg/v15/textseg"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
 )
@@ -51,65 +50,11 @@ func checkDepth(s Source) diag.List {
 		}
 		if depth > deepest || ops > longestOp {
 			at := hcl.Pos{Line: line, Column: i - lineStart + 1, Byte: i}
-			return diag.Errorf("Expression is too deep", "So many brackets or operators within each other are taken for a mistake: at most %d brackets may be open, and %d operators follow each other.", deepest, longestOp).At(&hcl.Range{Filename: s.Path, Start: at, End: at})
+			end := hcl.Pos{Line: at.Line, Column: at.Column + 1, Byte: at.Byte + 1}
+			return diag.Errorf("Expression is too deep", "So many brackets or operators within each other are taken for a mistake: at most %d brackets may be open, and at most %d operators follow each other. Give parts of it a name in locals.", deepest, longestOp).At(&hcl.Range{Filename: s.Path, Start: at, End: end})
 		}
 	}
 	return nil
-}
-
-// translate takes over what the HCL library reports, in our words where people meet it often.
-func translate(in hcl.Diagnostics) diag.List {
-	var out diag.List
-	for _, d := range in {
-		own := diag.FromHCL(hcl.Diagnostics{d})
-		if summary, detail := reword(d); summary != "" {
-			own[0].Summary, own[0].Detail = summary, detail
-		}
-		if d.Expression != nil && d.EvalContext != nil {
-			var uses []use
-			for _, t := range d.Expression.Variables() {
-				uses = append(uses, useOf(t))
-			}
-			own[0].Snippet = &diag.Snippet{Values: mentionedValues(uses, withParents(d.EvalContext))}
-		}
-		out = append(out, own...)
-	}
-	return out
-}
-
-// withParents flattens a context: a for expression has one of its own.
-func withParents(ctx *hcl.EvalContext) *hcl.EvalContext {
-	if ctx.Parent() == nil {
-		return ctx
-	}
-	all := &hcl.EvalContext{Variables: map[string]cty.Value{}}
-	for ; ctx != nil; ctx = ctx.Parent() {
-		for name, v := range ctx.Variables {
-			if _, ok := all.Variables[name]; !ok {
-				all.Variables[name] = v
-			}
-		}
-	}
-	return all
-}
-
-// reword says in our words what the library says in its own; nothing where its own will do.
-func reword(d *hcl.Diagnostic) (summary, detail string) {
-	switch d.Summary {
-	case "Invalid single-argument block definition":
-		return "Two arguments in a one-line block", "A block on one line holds at most one argument. Give every argument a line of its own:\n  name {\n    first  = ...\n    second = ...\n  }"
-	case "Attribute redefined":
-		return "Argument stands twice", strings.Replace(d.Detail, "Each argument may be set only once.", "Keep one of the two.", 1)
-	case "Call to unknown function":
-		return "Unknown function", d.Detail
-	case "Error in function call":
-		return "Function failed", d.Detail
-	case "Unsupported attribute":
-		return "Unknown attribute", d.Detail
-	case "Invalid multi-line string", "Unterminated template string":
-		return "A quote is missing", "A text in quotes ends on the line on which it starts, with a second quote. For a text of several lines:\n  <<-EOT\n    ...\n  EOT"
-	}
-	return "", ""
 }
 
 // blank is what stands in for a part of a text that was explained already.
@@ -129,7 +74,7 @@ var (
 // is explained and taken out, and the rest is parsed again, so that one mistake gives one error.
 func explainSyntax(s Source, ds hcl.Diagnostics) diag.List {
 	if strings.HasSuffix(s.Path, ".json") {
-		return translate(ds)
+		return explainJSON(s, ds)
 	}
 	var list diag.List
 	blanks := habits(s)
@@ -145,10 +90,25 @@ func explainSyntax(s Source, ds hcl.Diagnostics) diag.List {
 			}
 		}
 		_, ds = hclsyntax.ParseConfig(text, s.Path, hcl.InitialPos)
+		s.Text = text
 	}
-	// Behind the first error of a line the parser is lost, and what it says is noise.
+	list = append(list, explainTokens(s, ds)...)
+	return list
+}
+
+// mostSyntaxErrors is how many errors of one file are explained; whoever has more has the wrong file.
+const mostSyntaxErrors = 20
+
+// explainTokens reports what a parser found wrong, each line once: behind the first error of one the parser is lost, and
+// what it says is noise.
+func explainTokens(s Source, ds hcl.Diagnostics) diag.List {
+	var list diag.List
+	tokens := structureOf(s)
 	seen := map[int]bool{}
 	for _, d := range ds {
+		if len(list) == mostSyntaxErrors {
+			break
+		}
 		if d.Subject != nil {
 			if seen[d.Subject.Start.Line] {
 				continue
@@ -163,10 +123,14 @@ func explainSyntax(s Source, ds hcl.Diagnostics) diag.List {
 			list = append(list, own...)
 			continue
 		}
-		list = append(list, translate(hcl.Diagnostics{d})...)
-		if d.Summary == "Invalid multi-line string" || d.Summary == "Unterminated template string" {
-			break // from here on texts and code have changed places
+		if own, final := tokens.explain(d); own != nil {
+			list = append(list, own...)
+			if final {
+				break
+			}
+			continue
 		}
+		list = append(list, translate(hcl.Diagnostics{d})...)
 	}
 	return list
 }

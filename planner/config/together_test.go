@@ -62,7 +62,7 @@ output "o" { value = upper(1, 2) }
 	})
 	c, list := Load(t.Context(), LoadOptions{Dir: dir, Version: "0.3.0"})
 	require.Empty(t, cmp.Diff([]string{
-		"a-syntax.dstack.hcl:3 error: Unbalanced parentheses",
+		"a-syntax.dstack.hcl:2 error: Parenthesis is not closed",
 		"b-cycle.dstack.hcl:2 error: References form a cycle",
 		"b-cycle.dstack.hcl:5 error: Invalid operand",
 		"c-blocks.dstack.hcl:2 error: Memory has an unknown unit",

@@ -43,7 +43,6 @@ const (
 	showUpdate
 	showCreate
 	showMove
-	showRead
 	showRecord
 	showNothing
 )
@@ -66,8 +65,6 @@ func (s shown) symbol() string {
 		return "+"
 	case showMove:
 		return ">"
-	case showRead:
-		return "<="
 	}
 	return " "
 }
@@ -80,7 +77,7 @@ func (s shown) styles() []style {
 		return []style{yellow}
 	case showCreate:
 		return []style{green}
-	case showMove, showRead:
+	case showMove:
 		return []style{cyan}
 	}
 	return nil
