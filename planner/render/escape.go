@@ -10,7 +10,8 @@ import (
 )
 
 // clean makes text safe to print on one line: what is not printable (control characters, escape sequences, direction
-// controls, invisible joiners, invalid bytes) is written as an escape.
+// controls, invisible joiners, invalid bytes) is written as an escape, and so is what the log of a CI system would take
+// for a command.
 func clean(s string) string {
 	if isClean(s) {
 		return s
@@ -21,6 +22,10 @@ func clean(s string) string {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == '#' && loggingCommand(s[i:]):
+			b.WriteString(`\u0023`)
+		case r == ':' && workflowCommand(s, i):
+			b.WriteString(`\u003a`)
 		case printable(r):
 			b.WriteRune(r)
 		case r == '\n':
@@ -39,7 +44,51 @@ func clean(s string) string {
 	return b.String()
 }
 
+// maxCommand is how far the beginning of a logging command is looked for.
+const maxCommand = 16
+
+// loggingCommand tells whether s begins as commands in logs do, wherever on a line they stand: "##[group]", "##vso[...]".
+func loggingCommand(s string) bool {
+	s, ok := strings.CutPrefix(s, "##")
+	if !ok {
+		return false
+	}
+	s = s[:min(len(s), maxCommand-2)]
+	i := strings.IndexByte(s, '[')
+	return i >= 0 && strings.Trim(s[:i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// workflowCommand tells whether a word begins at s[i] as workflow commands do, which are commands at the beginning of a
+// line: "::error::". Any word can come to stand there when lines are wrapped.
+func workflowCommand(s string, i int) bool {
+	if i > 0 && s[i-1] != ' ' && s[i-1] != '\t' || !strings.HasPrefix(s[i:], "::") || len(s) < i+3 {
+		return false
+	}
+	c := s[i+2] | 0x20
+	return 'a' <= c && c <= 'z'
+}
+
 func isClean(s string) bool {
+	for i := strings.Index(s, "::"); i >= 0; {
+		if workflowCommand(s, i) {
+			return false
+		}
+		next := strings.Index(s[i+1:], "::")
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
+	for i := strings.Index(s, "##"); i >= 0; {
+		if loggingCommand(s[i:]) {
+			return false
+		}
+		next := strings.Index(s[i+1:], "##")
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] < ' ' || s[i] > '~' {
 			if s[i] < ' ' || s[i] == 0x7f {

@@ -25,7 +25,8 @@ type MarkdownOptions struct {
 	Saved  string // the file that the plan was saved to
 	Full   string // URL where the whole plan can be read
 	Commit string // what the plan was made of: "main@4be1d02"
-	Files  string // URL of the configuration's folder at that commit; places in files lead there
+	Files  string // URL of the repository's files at that commit; places in files lead there
+	Folder string // of the configuration in the repository: "infra/research", empty for the repository's own
 }
 
 // Marker is a comment that no reader sees, the last line of the Markdown of every plan of one configuration. Whoever posts
@@ -120,7 +121,7 @@ func newMarkdown(p *plan.Plan, o MarkdownOptions) *markdown {
 	if len(o.Full) > 300 || !isURL(o.Full) {
 		m.o.Full = ""
 	}
-	m.w = writer{code: code, files: strings.TrimSuffix(m.o.Files, "/")}
+	m.w = writer{code: code, files: strings.TrimSuffix(m.o.Files, "/"), folder: o.Folder}
 	m.v = newChangeView(p, Options{Width: fenceWidth, Now: p.CreatedAt, document: true})
 	m.blocks = m.v.changed()
 	return m

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,8 +10,9 @@ import (
 
 // A writer writes what comes from outside into Markdown or HTML so that it means nothing but itself there.
 type writer struct {
-	code  func(string) string // of text in which nothing is to be read
-	files string              // URL of the folder of the configuration, to which places in its files lead
+	code   func(string) string // of text in which nothing is to be read
+	files  string              // URL of the repository's files, to which places in files lead; empty for none
+	folder string              // of the configuration in the repository
 }
 
 // prose writes a sentence of which only words that can mean nothing else stay as they are: all others - addresses, values,
@@ -83,7 +85,10 @@ func (w writer) word(s string) string {
 // place writes file:line as a link where there is something to lead to, and all else as code.
 func (w writer) place(s string) string {
 	file, line, ok := strings.Cut(s, ":")
-	if w.files == "" || !ok || !onlyOf(line, isASCIIDigit) || !onlyOf(file, isPathLetter) || strings.Contains(file, "..") || strings.HasPrefix(file, "/") {
+	if w.files == "" || !ok || !onlyOf(line, isASCIIDigit) || path.IsAbs(file) || !strings.Contains(file, ".dstack.") {
+		return w.code(s)
+	}
+	if file = path.Join(w.folder, file); !onlyOf(file, isPathLetter) || strings.HasPrefix(file, "../") {
 		return w.code(s)
 	}
 	return "[" + strings.ReplaceAll(s, "_", `\_`) + "](" + w.files + "/" + file + "#L" + line + ")"

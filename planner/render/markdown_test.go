@@ -29,7 +29,7 @@ func TestMarkdownOfSituations(t *testing.T) {
 func TestMarkdownOfARepository(t *testing.T) {
 	got := Markdown(rendertest.Night(), MarkdownOptions{
 		Name: "infra/research", Saved: "night.plan", Commit: "main@4be1d02", Full: "https://git.example.com/acme/gpu/actions/runs/7",
-		Files: "https://git.example.com/acme/gpu/blob/4be1d02/infra/research/",
+		Files: "https://git.example.com/acme/gpu/blob/4be1d02/", Folder: "infra/research",
 	})
 	golden.Assert(t, "testdata/markdown/repository.golden", string(got))
 	fits(t, got, CommentLimit)

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -73,9 +72,11 @@ func (e *events) emit(ev event) {
 	if ev.Level == "" {
 		ev.Level = "info"
 	}
-	enc := json.NewEncoder(e.out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(ev); err != nil && e.err == nil {
+	line, err := render.JSONLine(ev)
+	if err == nil {
+		_, err = e.out.Write(line)
+	}
+	if err != nil && e.err == nil {
 		e.err = err // nobody reads any more; the work goes on
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/plan"
-	"github.com/dstackai/dstack-planner/planner/render"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -92,10 +91,10 @@ func hasChanges(p *plan.Plan) bool {
 
 func planCommand(a *app) *cobra.Command {
 	var (
-		in           planning
-		out, jsonOut string
-		format       string
-		detailed     detail
+		in       planning
+		to       outputs
+		out      string
+		detailed detail
 	)
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Show what would change, where it would run and what it would cost",
@@ -107,12 +106,10 @@ What can be written in a block: dstack help fleet`,
 			if err := in.check(cmd); err != nil {
 				return err
 			}
-			if format != "text" && format != "json" {
-				return usage(cmd, "--format is text or json, not %q.", format)
+			if err := to.check(a, cmd, out); err != nil {
+				return err
 			}
-			if a.json && format == "json" {
-				return usage(cmd, "--json prints events and --format json prints the plan; use one of them.")
-			}
+			to.verbose = in.verbose
 			ctx, cancel := a.interruptible(cmd.Context())
 			defer cancel()
 			if a.json {
@@ -139,22 +136,8 @@ What can be written in a block: dstack help fleet`,
 					return failedWith(err, "Plan cannot be saved")
 				}
 			}
-			if jsonOut != "" {
-				if err := writeJSON(jsonOut, p); err != nil {
-					return failedWith(err, "Plan cannot be written as JSON")
-				}
-			}
-			switch {
-			case a.json:
-				a.events.plan(p)
-			case format == "json":
-				if err := a.printJSON(p); err != nil {
-					return err
-				}
-			default:
-				o := a.options()
-				o.Saved, o.Verbose = out, in.verbose
-				a.printf("%s", render.Text(p, o))
+			if err := to.write(a, p, out); err != nil {
+				return err
 			}
 			if len(p.Denying()) > 0 {
 				return exit(exitDenied)
@@ -163,11 +146,10 @@ What can be written in a block: dstack help fleet`,
 		},
 	}
 	in.register(cmd)
+	to.register(cmd)
 	jsonFlag(a, cmd, "print one event a line")
 	fs := cmd.Flags()
 	fs.StringVar(&out, "out", "", "save the plan to a `FILE`, for apply and show")
-	fs.StringVar(&jsonOut, "json-out", "", "write the plan as JSON to a `FILE` as well")
-	fs.StringVar(&format, "format", "text", "text, or json for the whole plan as one object")
 	fs.BoolVar(&in.destroy, "destroy", false, "plan to destroy everything that is recorded")
 	fs.Var(&detailed, "detailed-exitcode", "exit 2 if there are changes; with =risk also 7 for drift alone, and 8 if something is destroyed or replaced")
 	fs.Lookup("detailed-exitcode").NoOptDefVal = "changes"

@@ -1,39 +1,35 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dstackai/dstack-planner/planner/plan"
-	"github.com/dstackai/dstack-planner/planner/render"
 )
 
 func showCommand(a *app) *cobra.Command {
 	var in inputs
-	var verbose bool
+	var to outputs
 	cmd := &cobra.Command{
 		Use: "show [PLAN]", Short: "Show a saved plan, or what is recorded",
 		Long: "Shows a plan that dstack plan --out has saved; that needs neither the configuration nor a provider. Without a plan it shows what is recorded.",
 		Args: args(0, 1, "at most one saved plan"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := to.check(a, cmd, ""); err != nil {
+				return err
+			}
+			if len(args) == 0 && (to.format != "text" || len(to.paths("")) > 0 || to.summary || to.annotations) {
+				return usage(cmd, "Only a plan is written in other ways than as text and with --json. To save one:\n  dstack plan --out FILE")
+			}
 			if len(args) == 1 {
 				p, err := readPlan(args[0])
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return a.printJSON(p)
-				}
-				o := a.options()
-				o.Saved, o.Verbose = args[0], verbose
-				a.printf("%s", render.Text(p, o))
-				return nil
+				return to.write(a, p, args[0])
 			}
 			ctx, cancel := a.interruptible(cmd.Context())
 			defer cancel()
@@ -66,7 +62,8 @@ func showCommand(a *app) *cobra.Command {
 	}
 	in.register(cmd)
 	jsonFlag(a, cmd, "print the plan, or the state, as one JSON object")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
+	to.register(cmd)
+	cmd.Flags().BoolVarP(&to.verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
 	return cmd
 }
 
@@ -80,16 +77,4 @@ func readPlan(path string) (*plan.Plan, error) {
 		return nil, fail(exitError, "There is no such plan", "There is no file %s. To make it:\n  dstack plan --out %s", path, path)
 	}
 	return p, failedWith(err, "Plan cannot be read")
-}
-
-// writeJSON writes a plan as show --json prints it.
-func writeJSON(path string, p *plan.Plan) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(p); err != nil {
-		return err
-	}
-	return os.WriteFile(path, b.Bytes(), 0o600)
 }

@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/render"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/statefile"
 )
@@ -31,8 +31,10 @@ func versionCommand(a *app) *cobra.Command {
 
 // printJSON prints one value for programs.
 func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	body, err := render.JSON(v)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(body)
+	return err
 }
