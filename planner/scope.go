@@ -30,7 +30,7 @@ func (s recordedScope) Value(b addr.Block) (cty.Value, bool) {
 	if !block.Repeats() {
 		return open(v), true
 	}
-	instances, deferred, diags := s.p.Config.Repetition(block, s)
+	instances, deferred, diags := s.p.Config.RepetitionIn(b.Module, block, s)
 	if deferred != nil || diags.HasErrors() {
 		return cty.DynamicVal, true
 	}

@@ -147,10 +147,13 @@ func TestSyntaxIsCheckedAlone(t *testing.T) {
 	require.Equal(t, "  size = 1GB", list[0].Snippet.Code)
 }
 
-func TestRootsAndLocals(t *testing.T) {
+func TestRootsAndNames(t *testing.T) {
 	c := loadText(t, tried)
 	require.Empty(t, cmp.Diff([]string{"backend", "local", "path", "task", "var", "volume"}, c.Roots()))
-	require.Len(t, c.Locals(), 2)
-	require.Equal(t, "local.where", c.Locals()[1].Name)
-	require.Equal(t, 12, c.Locals()[1].DefRange.Start.Line)
+	var names []string
+	for _, n := range c.Names() {
+		names = append(names, n.Address)
+		require.NotZero(t, n.DefRange.Start.Line)
+	}
+	require.Empty(t, cmp.Diff([]string{"var.size", "var.token", "local.doubled", "local.where"}, names))
 }

@@ -6,29 +6,38 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/addr"
 )
 
-// Local is one name of a block `locals`.
-type Local struct {
-	Name     string    // its address: local.size, module.net.local.size
-	DefRange hcl.Range // the name and its expression
+// Name is a variable or a local.
+type Name struct {
+	Address  string // var.size, module.net.local.sizes
+	Module   addr.Module
+	Type     string // variable or local
+	Name     string
+	DefRange hcl.Range // of a variable the header, of a local the name and its expression
 }
 
-// Locals lists the locals, module by module, in order of their names.
-func (c *Config) Locals() []Local {
-	var out []Local
+// Names lists the variables and then the locals of each module, in order of their names.
+func (c *Config) Names() []Name {
+	var out []Name
 	for _, m := range c.modules {
+		for _, name := range slices.Sorted(maps.Keys(m.variables)) {
+			out = append(out, Name{m.label("var." + name), m.Path, "variable", name, m.variables[name].defRange})
+		}
 		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
-			out = append(out, Local{Name: m.label("local." + name), DefRange: m.locals[name].attr.rng})
+			out = append(out, Name{m.label("local." + name), m.Path, "local", name, m.locals[name].attr.rng})
 		}
 	}
 	return out
 }
 
-// Mention is the place where one thing of a configuration names another. A thing is a block, a variable or a local.
+// Mention is the place where one thing of a configuration names another. A thing is a block, a variable or a local; the
+// block `module` stands for how often its module is there, and what is in it names it where that matters.
 type Mention struct {
 	From      string    // what names the other: task.train, local.size, var.size, output.url, dstack
-	To        string    // what is named: volume.data, local.size, var.size
+	To        string    // what is named: volume.data, local.size, var.size, module.net.output.url
 	Argument  string    // where of it: commands, lifecycle.precondition.condition; "" in a local
 	Traversal string    // as written: volume.data[0].id; a backend that is named by a plain text has quotes
 	Range     hcl.Range // where it stands
@@ -36,7 +45,8 @@ type Mention struct {
 }
 
 // Mentions lists, for each variable in order of names, each local in order of names, the settings and each block in order
-// of files, all that it names, in the order of writing. What is not declared is left out.
+// of files, all that it names, in the order of writing. What is not declared is left out. Who names a module as a whole
+// names all outputs of it, or with depends_on all that is in it.
 func (c *Config) Mentions() []Mention {
 	var out []Mention
 	add := func(m *Module, from, argument string, a *attribute) {
@@ -44,9 +54,10 @@ func (c *Config) Mentions() []Mention {
 			if !c.exists(m, u) {
 				continue
 			}
-			out = append(out, Mention{
-				From: from, To: m.label(u.short()), Argument: argument, Traversal: traversalText(u.traversal), Range: u.rng(), DependsOn: a.name == "depends_on",
-			})
+			dependsOn := a.name == "depends_on"
+			for _, to := range c.meant(m, u, dependsOn) {
+				out = append(out, Mention{From: from, To: to, Argument: argument, Traversal: traversalText(u.traversal), Range: u.rng(), DependsOn: dependsOn})
+			}
 		}
 	}
 	for _, m := range c.modules {
@@ -69,6 +80,10 @@ func (c *Config) Mentions() []Mention {
 	}
 	for _, b := range c.blocks {
 		from := b.Addr.String()
+		if call := b.module.Call; call != nil && (call.count != nil || call.forEach != nil || call.dependOn != nil) {
+			to := call.Addr.String()
+			out = append(out, Mention{From: from, To: to, Argument: "module", Traversal: to, Range: call.DefRange})
+		}
 		for _, a := range []*attribute{b.count, b.forEach, b.dependOn} {
 			if a != nil {
 				add(b.module, from, a.name, a)
@@ -86,6 +101,35 @@ func (c *Config) Mentions() []Mention {
 		}
 	}
 	return out
+}
+
+// meant are the things that a use names.
+func (c *Config) meant(m *Module, u use, dependsOn bool) []string {
+	child := m.children[u.name]
+	if u.root != "module" || child == nil {
+		return []string{m.label(u.short())}
+	}
+	if name := u.output(); name != "" && !dependsOn {
+		return []string{child.label("output." + name)}
+	}
+	var out []string
+	for _, b := range c.blocks {
+		inside := b.module == child || dependsOn && within(b.module, child)
+		if inside && (dependsOn && b.Type.Repeat || !dependsOn && b.Type.Name == "output") {
+			out = append(out, b.Addr.String())
+		}
+	}
+	return out
+}
+
+// within tells whether a module is another or is called from it.
+func within(m, other *Module) bool {
+	for ; m != nil; m = m.parent {
+		if m == other {
+			return true
+		}
+	}
+	return false
 }
 
 // namedBackends are the backends that an argument names by plain texts: backend = "aws".

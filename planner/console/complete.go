@@ -129,33 +129,31 @@ func (s *Session) members(ref string) []string {
 		return nil
 	case "path":
 		return []string{"cwd", "module", "root"}
-	case "var":
-		var out []string
-		for _, v := range s.config.Variables() {
-			out = append(out, v.Name)
-		}
-		return out
-	case "local":
-		var out []string
-		for _, l := range s.config.Locals() {
-			out = append(out, l.Name)
-		}
-		return out
 	}
 	if !strings.ContainsAny(ref, ".[") {
-		var out []string
-		for _, b := range s.config.Blocks() {
-			if b.Addr.Type == ref {
-				out = append(out, b.Addr.Name)
-			}
-		}
-		return out
+		return s.declared(ref)
 	}
 	keys := s.keys(ref)
 	if keys == nil {
 		keys = s.promised(ref)
 	}
 	return slices.DeleteFunc(keys, func(k string) bool { return !hclsyntax.ValidIdentifier(k) })
+}
+
+// declared are the names of variables, locals, or blocks of a type.
+func (s *Session) declared(root string) []string {
+	var out []string
+	for _, n := range s.config.Names() {
+		if n.Module == addr.Root && n.Address == root+"."+n.Name {
+			out = append(out, n.Name)
+		}
+	}
+	for _, b := range s.config.Blocks() {
+		if b.Addr.Module == addr.Root && b.Addr.Type == root {
+			out = append(out, b.Addr.Name)
+		}
+	}
+	return out
 }
 
 // keys are the names of the parts of a value that is known.

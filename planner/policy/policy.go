@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
@@ -126,8 +127,10 @@ func checkParts(c *config.Config) diag.List {
 		check(p.Condition(), "policy."+p.Name)
 		check(p.Message(), "policy."+p.Name)
 	}
-	for _, l := range c.Locals() {
-		check(c.LocalExpr(l.Name), "local."+l.Name)
+	for _, n := range c.Names() {
+		if n.Type == "local" && n.Module == addr.Root { // policies stand in the root module
+			check(c.LocalExpr(n.Name), n.Address)
+		}
 	}
 	return list
 }
