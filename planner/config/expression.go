@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
@@ -14,7 +13,6 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 
 	"github.com/dstackai/dstack-planner/diag"
-	"github.com/dstackai/dstack-planner/schema"
 )
 
 // CheckSyntax reports what is wrong with a text as HCL, in the words in which Load reports it: nothing for one that
@@ -124,11 +122,14 @@ func (c *Config) Roots() []string {
 	if len(c.main.locals) > 0 {
 		out = append(out, "local")
 	}
-	for _, t := range schema.BlockTypes() {
-		if t.Label && t.Name != "variable" && t.Name != "output" && len(c.main.names[t.Name]) > 0 {
-			out = append(out, t.Name)
+	for t, names := range c.main.names {
+		if len(names) == 0 {
+			continue
+		}
+		if summary, _ := c.checkUse(c.main, nil, nil, nil, use{root: t, name: names[0]}); summary == "" { // others have no value
+			out = append(out, t)
 		}
 	}
-	slices.SortFunc(out, strings.Compare)
+	slices.Sort(out)
 	return out
 }

@@ -130,8 +130,8 @@ func (s *Session) members(ref string) []string {
 	case "path":
 		return []string{"cwd", "module", "root"}
 	}
-	if !strings.ContainsAny(ref, ".[") {
-		return s.declared(ref)
+	if names := s.declared(ref + "."); names != nil {
+		return names
 	}
 	keys := s.keys(ref)
 	if keys == nil {
@@ -140,17 +140,23 @@ func (s *Session) members(ref string) []string {
 	return slices.DeleteFunc(keys, func(k string) bool { return !hclsyntax.ValidIdentifier(k) })
 }
 
-// declared are the names of variables, locals, or blocks of a type.
-func (s *Session) declared(root string) []string {
+// declared are what variables, locals and blocks of the root module are called behind the beginning of an address.
+func (s *Session) declared(begin string) []string {
 	var out []string
-	for _, n := range s.config.Names() {
-		if n.Module == addr.Root && n.Address == root+"."+n.Name {
-			out = append(out, n.Name)
+	add := func(address string) {
+		if rest, ok := strings.CutPrefix(address, begin); ok {
+			out = append(out, rest)
 		}
 	}
+	for _, n := range s.config.Names() {
+		if n.Module == addr.Root {
+			add(n.Address)
+		}
+	}
+	roots := s.config.Roots() // a block of another type has no value
 	for _, b := range s.config.Blocks() {
-		if b.Addr.Module == addr.Root && b.Addr.Type == root {
-			out = append(out, b.Addr.Name)
+		if b.Addr.Module == addr.Root && slices.Contains(roots, b.Addr.Type) {
+			add(b.Addr.String())
 		}
 	}
 	return out

@@ -37,6 +37,12 @@ volume "more" {
   count = 2
   size  = var.size
 }
+check "never" {
+  assert {
+    condition     = var.size != ""
+    error_message = "Empty."
+  }
+}
 task "train" {
   fleet    = fleet.lab
   commands = ["x"]
@@ -129,6 +135,7 @@ func TestComplete(t *testing.T) {
 		"a local":                           {"local.", 6, []string{"double"}},
 		"path":                              {"path.m", 5, []string{"module"}},
 		"a block":                           {"volume.d", 7, []string{"data"}},
+		"what has no value":                 {"check.", 6, nil},
 		"an attribute of what is recorded":  {"fleet.lab.", 10, []string{"address", "instance"}},
 		"an attribute of what will be":      {"volume.data.siz", 12, []string{"size"}},
 		"of a repetition":                   {"volume.more[0].siz", 15, []string{"size"}},
@@ -170,6 +177,7 @@ func TestComplete(t *testing.T) {
 		require.Contains(t, all, w)
 	}
 	require.NotContains(t, all, "output")
+	require.NotContains(t, all, "check")
 }
 
 func TestCommon(t *testing.T) {
