@@ -43,7 +43,7 @@ func (p *Policy) Condition() hcl.Expression { return p.body.attr("condition").ex
 // Message is the expression of what to say when the condition is not true.
 func (p *Policy) Message() hcl.Expression { return p.body.attr("error_message").expr }
 
-// LocalExpr is the expression of a local, nil if there is none of that name.
+// LocalExpr is the expression of a local of the configuration's own folder, nil if there is none of that name.
 func (c *Config) LocalExpr(name string) hcl.Expression {
 	if l := c.main.locals[name]; l != nil {
 		return l.attr.expr
@@ -86,6 +86,18 @@ func (p *Policy) Evaluate(scope Scope) Judgement {
 	}
 	out.Problems = p.problems(list)
 	return out
+}
+
+// Problems are what is wrong with the condition and with the message, by the plan that a Scope holds, as warnings.
+func (p *Policy) Problems(scope Scope) diag.List {
+	c := p.config
+	cond, message := p.body.attr("condition"), p.body.attr("error_message")
+	ctx, list := c.contextOf(c.root, scope, nil, cond.uses, message.uses)
+	for _, a := range []*attribute{cond, message} {
+		_, ds := c.eval(a, ctx)
+		list = append(list, ds...)
+	}
+	return p.problems(list)
 }
 
 // messageOf is the text of an error_message, or why it is not shown.

@@ -141,7 +141,7 @@ func checkInside(c *config.Config) diag.List {
 	doc.open = true
 	var list diag.List
 	for _, rule := range c.Policies() {
-		for _, d := range rule.Evaluate(doc).Problems {
+		for _, d := range rule.Problems(doc) {
 			if d.Summary == "Unknown attribute" {
 				d.Severity = diag.Error
 				list = append(list, d)
