@@ -34,6 +34,21 @@ func TestParsePrintsTheSame(t *testing.T) {
 	}
 }
 
+// A block with two labels is called by both.
+func TestDataIsCalledByKindAndName(t *testing.T) {
+	for _, s := range []string{"data.offers.cheap", `data.offers.cheap["eu"]`, "module.net.data.offers.cheap[2]"} {
+		a, err := ParseInstance(s)
+		require.NoError(t, err, s)
+		require.Equal(t, s, a.String())
+		require.Equal(t, "data", a.Type)
+		require.Equal(t, "offers.cheap", a.Name)
+	}
+	for _, s := range []string{"data.offers", `data.offers["x"].cheap`, "data.offers.cheap.first"} {
+		_, err := ParseInstance(s)
+		require.Error(t, err, s)
+	}
+}
+
 func TestParseRefusesWhatIsNoAddress(t *testing.T) {
 	for name, tc := range map[string]struct{ text, why string }{
 		"a block is no resource":     {`fleet.train`, "it names a block"},

@@ -1,7 +1,7 @@
 // Package examples answers: what does a whole configuration look like?
 //
-// Each folder is one, with a README that says what it shows and the plan that it makes on an empty state. dstack init
-// --example writes them out, and tests run them.
+// Each folder is one, with a README that says what it shows and the plan that it makes on an empty state: plan.golden, or
+// one plan.NAME.golden for each NAME.dstackvars. dstack init --example writes them out, and tests run them.
 package examples
 
 import (
@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-//go:embed */*.dstack.hcl */README.md
+//go:embed */*.dstack.hcl */README.md */*.dstackvars
 var files embed.FS
 
 // Names lists the examples in order.

@@ -28,6 +28,7 @@ type ApplyOptions struct {
 	Interrupt   <-chan struct{} // start nothing new; cancel ctx for more than that
 	By          string          // who applies
 	Policy      apply.Policy    // when to try again; zero fields have their defaults
+	Override    []string        // policies against which the plan is applied
 	// KeepLog is told about a job that is about to be deleted.
 	KeepLog func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need)
 }
@@ -51,7 +52,7 @@ func (e *ChangedInputError) Error() string {
 }
 
 // Apply carries out a plan that was made of the same configuration. Errors that stop it before the first step are
-// *apply.StaleError and *ChangedInputError among others; what becomes of steps is in the result.
+// *apply.StaleError, *ChangedInputError and *DeniedError among others; what becomes of steps is in the result.
 func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, error) {
 	w := &walk{p: p, state: o.Session.State()}
 	blocks, diags := w.backendBlocks()
@@ -64,11 +65,22 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	}
 	defer bs.close()
 	r := newResolver(p, o.Session.State)
+	var err error
+	if r.data, err = recordedData(o.Plan); err != nil {
+		return nil, err
+	}
+	r.deferred = map[addr.Block]bool{}
+	for _, d := range o.Plan.Deferred {
+		if a, err := addr.ParseInstance(d.Address); err == nil {
+			r.deferred[a.Block] = true
+		}
+	}
 	if err := p.checkSecrets(o.Plan, o.Session.State()); err != nil {
 		return nil, err
 	}
 	result, err := apply.Run(ctx, apply.Options{
-		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
+		Permit: func(ctx context.Context) ([]statefile.PolicyOverride, error) { return p.permit(ctx, o) },
+		Plan:   o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
 		Backends: func(ctx context.Context, name string) (providers.Backend, providers.Description, error) {
 			b, err := bs.open(ctx, name)
 			if err != nil {

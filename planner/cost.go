@@ -5,7 +5,9 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/schema/value"
+	"github.com/dstackai/dstack-planner/statefile"
 )
 
 // cost adds up what everything costs before and after, by block and in total.
@@ -58,11 +60,47 @@ func (w *walk) cost(p *plan.Plan) {
 		l.Before.Monthly, l.After.Monthly = l.Before.Hourly.PerMonth(), l.After.Hourly.PerMonth()
 		p.Cost.Lines = append(p.Cost.Lines, *l)
 	}
-	c := &p.Cost
+	settleCost(&p.Cost)
+}
+
+// settleCost works out what follows from the totals before and after.
+func settleCost(c *plan.Cost) {
 	c.Difference = plan.Amount{Hourly: c.After.Hourly - c.Before.Hourly, HourlyMax: c.After.HourlyMax - c.Before.Hourly, Unknown: c.After.Unknown}
 	for _, a := range []*plan.Amount{&c.Before, &c.After, &c.Difference} {
 		a.Monthly = a.Hourly.PerMonth()
 	}
+}
+
+// costNow is what a plan does to the bill of the state as it is now: what others did to resources that the plan leaves alone
+// counts. What the plan changes costs what it says, done already or not.
+func costNow(p *plan.Plan, state *statefile.State) plan.Cost {
+	out := plan.Cost{Lines: p.Cost.Lines}
+	changed := make(map[string]bool, len(p.Changes))
+	for _, c := range p.Changes {
+		if c.Deposed == "" {
+			changed[c.Address] = true
+		}
+		if c.Cost != nil {
+			plus(&out.Before, c.Cost.Before)
+			plus(&out.After, c.Cost.After)
+		}
+	}
+	for _, r := range state.Resources() {
+		if changed[r.Address] || r.Deposed != "" || r.Kind == addr.KindJob || r.Kind == addr.KindSupport {
+			continue
+		}
+		v, err := schema.UnmarshalValue(schema.KindObject(r.Kind), r.Attributes)
+		if err != nil || v.IsNull() {
+			continue // no price is known of it; the next plan says what is wrong with it
+		}
+		var a plan.Amount
+		add(&a, v)
+		a.HourlyMax = a.Hourly
+		plus(&out.Before, a)
+		plus(&out.After, a)
+	}
+	settleCost(&out)
+	return out
 }
 
 // add adds the price of a value; a price that nobody knows is counted.

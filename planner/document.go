@@ -64,6 +64,9 @@ func (w *walk) document() (*plan.Plan, error) {
 	if err := w.inputs(p); err != nil {
 		return nil, err
 	}
+	if err := w.lookedUp(p); err != nil {
+		return nil, err
+	}
 	p.Diagnostics = append(p.Diagnostics, w.diags...)
 	return p, nil
 }
@@ -395,13 +398,20 @@ func (w *walk) inputs(p *plan.Plan) error {
 		}
 		p.Backends[name] = b.planned(w.state.Digest)
 	}
-	if m, asked := w.p.Config.Moment(); asked {
-		seed, err := w.state.Encrypt(momentSeed, m.Seed[:])
-		if err != nil {
-			return err
-		}
-		p.Moment = &plan.Moment{Time: m.Time, Seed: seed}
+	return nil
+}
+
+// moment writes down what functions that are not pure went by, once everything is evaluated.
+func (w *walk) moment(p *plan.Plan) error {
+	m, asked := w.p.Config.Moment()
+	if !asked {
+		return nil
 	}
+	seed, err := w.state.Encrypt(momentSeed, m.Seed[:])
+	if err != nil {
+		return err
+	}
+	p.Moment = &plan.Moment{Time: m.Time, Seed: seed}
 	return nil
 }
 

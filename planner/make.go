@@ -48,7 +48,7 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 	case err != nil:
 		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
 	}
-	if err := p.judge(out); err != nil {
+	if err := errors.Join(p.judge(out), w.moment(out)); err != nil {
 		return nil, diag.From(err, "Plan cannot be made")
 	}
 	out.Diagnostics = p.explained(out.Diagnostics)
@@ -77,7 +77,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	}
 	w := &walk{p: p, opts: opts, now: p.Now(), state: opts.State, levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
-		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}}
+		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}, reads: readings{answers: map[string]*answer{}}}
 	blocks, ds := w.backendBlocks()
 	diags = append(diags, ds...)
 	if diags.HasErrors() {

@@ -28,9 +28,16 @@ func (p *Planner) Offers(ctx context.Context, state *statefile.State, query offe
 		return offer.Selection{}, p.explained(diags)
 	}
 	defer bs.close()
+	sel, ds := bs.offers(ctx, query)
+	return sel, p.explained(append(diags, ds...))
+}
+
+// offers asks all backends that new things may be made on, or those that the query names.
+func (bs *backends) offers(ctx context.Context, query offer.Query) (offer.Selection, diag.List) {
+	var diags diag.List
 	for _, n := range query.Need.Backends {
 		if !slices.Contains(bs.declaredNames(), n) {
-			return offer.Selection{}, append(diags, diag.Errorf("Unknown backend", "The configuration has no backend %q.%s It has %s.", n, schema.DidYouMean(n, bs.declaredNames()), strings.Join(bs.declaredNames(), ", "))...)
+			return offer.Selection{}, diag.Errorf("Unknown backend", "The configuration has no backend %q.%s It has %s.", n, schema.DidYouMean(n, bs.declaredNames()), strings.Join(bs.declaredNames(), ", "))
 		}
 	}
 	names := slices.DeleteFunc(bs.declaredNames(), func(n string) bool {
@@ -69,12 +76,12 @@ func (p *Planner) Offers(ctx context.Context, state *statefile.State, query offe
 		failedOnes++
 		diags = append(diags, diag.Warnf("Backend cannot be asked", "%s", sentence(fmt.Sprintf("Backend %q: %v", names[i], err))).For("backend."+names[i])...)
 	}
-	if failedOnes == len(names) {
+	if failedOnes > 0 && failedOnes == len(names) {
 		for _, d := range diags {
 			d.Severity = diag.Error
 		}
 	}
-	return offer.Select(query, offer.Merge(lists), known), p.explained(diags)
+	return offer.Select(query, offer.Merge(lists), known), diags
 }
 
 // offerBackend is what counts of a backend when offers are chosen.

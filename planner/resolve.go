@@ -25,8 +25,10 @@ type resolver struct {
 	mu       sync.Mutex
 	profiles map[string]cty.Value
 	defaults map[addr.Module]cty.Value
-	blocks   map[addr.Block]cty.Value // what is worth what; forgotten when something of the block changes
-	of       map[addr.Block][]string  // addresses of the recorded resources of each block
+	blocks   map[addr.Block]cty.Value              // what is worth what; forgotten when something of the block changes
+	of       map[addr.Block][]string               // addresses of the recorded resources of each block
+	data     map[addr.Block]map[addr.Key]cty.Value // what the plan has looked up
+	deferred map[addr.Block]bool                   // of which nothing is known before the next plan
 }
 
 func newResolver(p *Planner, state func() *statefile.State) *resolver {
@@ -186,7 +188,7 @@ func (r *resolver) Value(b addr.Block) (cty.Value, bool) {
 		return v, true
 	}
 	block := r.p.Config.Block(b)
-	if block == nil {
+	if block == nil || r.deferred[b] {
 		return cty.NilVal, false
 	}
 	if b.Type == "profile" {
@@ -195,6 +197,9 @@ func (r *resolver) Value(b addr.Block) (cty.Value, bool) {
 			return cty.NilVal, false
 		}
 		return withAddress(d.Value, b.String()), true
+	}
+	if b.Type == "data" {
+		return repeated(block, r.data[b]), true
 	}
 	if r.blocks == nil {
 		r.blocks = map[addr.Block]cty.Value{}

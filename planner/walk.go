@@ -49,6 +49,7 @@ type walk struct {
 	ended    map[addr.Resource]bool // jobs that ended and stay as they are
 	diags    diag.List
 	rules    rules // what became of conditions, in the last walk
+	reads    readings
 
 	number       int                                 // of the walk
 	all          []*config.Decoded                   // everything that was decoded in this walk
@@ -106,12 +107,16 @@ func (w *walk) run(ctx context.Context) error {
 	w.ended = map[addr.Resource]bool{}
 	w.diags = nil
 	w.defaults = map[addr.Module]cty.Value{}
+	w.reads.found = map[addr.Block]map[addr.Key]cty.Value{}
 	for _, level := range w.levels {
 		var made []*item
 		for _, b := range level {
 			made = append(made, w.block(b)...)
 		}
 		if w.diags.HasErrors() {
+			continue
+		}
+		if w.lookUp(ctx); w.diags.HasErrors() {
 			continue
 		}
 		if err := w.settle(ctx, made); err != nil {
@@ -226,10 +231,7 @@ func (w *walk) meansDropped(target addr.Block) bool {
 		return true
 	}
 	for b := range w.dropped {
-		switch {
-		case b.Type == target.Type && b.Name == target.Name && b.Module.Within(target.Module) && b.Module.Static() == target.Module.Static():
-			return true
-		case target.Type == "module" && b.Module.Within(target.Module.Child(target.Name, addr.NoKey)):
+		if means(target, b) {
 			return true
 		}
 	}
@@ -247,7 +249,7 @@ func (w *walk) postpone(b addr.Block, why string) {
 
 func (w *walk) deferAll(deferred []config.Deferred) {
 	for _, d := range deferred {
-		w.postpone(d.Block, "how many there are depends on "+d.Reference+", which is known only after apply")
+		w.postpone(d.Block, "how many there are depends on "+w.until(d.Open))
 	}
 }
 
@@ -367,6 +369,8 @@ func (w *walk) expand(d *config.Decoded) []*item {
 		return w.located(d)
 	case "task", "service", "dev_environment":
 		return w.runBlock(d)
+	case "data":
+		w.data(d)
 	}
 	return nil
 }
@@ -419,11 +423,11 @@ func (w *walk) references(d *config.Decoded) []string {
 func (w *walk) fleet(d *config.Decoded) []*item {
 	v := w.merged(d, d.Value)
 	if n, _ := v.GetAttr("nodes").Unmark(); !n.IsKnown() {
-		w.postpone(d.Addr.Block, "its number of nodes is known only after apply")
+		w.postpone(d.Addr.Block, "its number of nodes depends on "+w.until(d.Open("nodes", "profile")))
 		return nil
 	}
 	if !desired.HostsKnown(v) {
-		w.postpone(d.Addr.Block, "its hosts are known only after apply")
+		w.postpone(d.Addr.Block, "its hosts depend on "+w.until(d.Open("ssh")))
 		return nil
 	}
 	f, err := desired.ExpandFleet(d.Addr, v, w.settings())
@@ -522,7 +526,7 @@ func (w *walk) located(d *config.Decoded) []*item {
 	set := map[string]cty.Value{}
 	name := desired.Text(v, "backend")
 	if b, _ := v.GetAttr("backend").Unmark(); !b.IsKnown() {
-		w.postpone(d.Addr.Block, "its backend is known only after apply")
+		w.postpone(d.Addr.Block, "its backend depends on "+w.until(d.Open("backend")))
 		return nil
 	}
 	if name == "" {
@@ -574,7 +578,7 @@ func (w *walk) runBlock(d *config.Decoded) []*item {
 	for _, name := range []string{"nodes", "replicas"} {
 		if v.Type().HasAttribute(name) {
 			if n, _ := v.GetAttr(name).Unmark(); !n.IsKnown() {
-				w.postpone(d.Addr.Block, "its "+name+" are known only after apply")
+				w.postpone(d.Addr.Block, "its number of "+name+" depends on "+w.until(d.Open(name)))
 				return nil
 			}
 		}
@@ -696,6 +700,9 @@ func withAddress(v cty.Value, address string) cty.Value {
 
 // published gives the value of each repetition of a block of resources.
 func (w *walk) published(b addr.Block) map[addr.Key]cty.Value {
+	if b.Type == "data" {
+		return w.reads.found[b]
+	}
 	out := map[addr.Key]cty.Value{}
 	for _, f := range w.fleets[b] {
 		out[f.Addr.Key] = fleetValue(f.Addr, f.Name, f.items)

@@ -28,6 +28,7 @@ func BlockTypes() []BlockType {
 		{"dev_environment", "An instance to work on with an editor.", true, true, false, Of[DevEnvironment]()},
 		{"task", "Commands that run until they end, on one node or several.", true, true, false, Of[Task]()},
 		{"service", "Commands that answer requests, in replicas.", true, true, false, Of[Service]()},
+		{"data", "What is looked up when a plan is made: offers of machines.", true, true, false, Of[OffersData]()},
 		{"check", "Assertions that are looked at with every plan and after every apply, and warn.", true, false, false, Of[Check]()},
 		{"moved", "An address that has changed: what is recorded under the old one goes on under the new one.", false, false, false, Of[Moved]()},
 		{"removed", "A block that was taken out, with what becomes of what it stood for.", false, false, false, Of[Removed]()},
@@ -93,14 +94,6 @@ type Validation struct {
 // Check is the block `check`.
 type Check struct {
 	Assert []Validation `name:"assert,block,required" doc:"What must hold. If it does not, that is a warning and stops nothing."`
-}
-
-// OffersData is the block `data "offers"`.
-type OffersData struct {
-	Resources *Resources `name:"resources,block" doc:"What each machine must have."`
-	Limits    `name:",inline"`
-	Nodes     int `name:"nodes" default:"1" rule:"at least 1" doc:"For how many machines that can form a cluster an offer must be."`
-	Limit     int `name:"limit" default:"20" rule:"1 to 1000" doc:"How many offers are taken, the best first."`
 }
 
 // Locals is the block `locals`, whose attributes are the user's own.

@@ -114,8 +114,9 @@ func NewOutputs(at time.Time, outputs map[string]Output) Record {
 }
 
 // NewPlan records that a plan is being applied, or how its apply ended. Steps
-// that were recorded before stay, until it is applied.
+// that were recorded before stay, until it is applied; overrides of policies stay for good.
 func NewPlan(at time.Time, plan AppliedPlan) Record {
+	plan.Overrides = slices.Clone(plan.Overrides)
 	plan.Steps = slices.Clone(plan.Steps)
 	return newRecord(at, &planChange{AppliedPlan: plan})
 }

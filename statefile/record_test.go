@@ -69,6 +69,10 @@ func everyRecord() []Record {
 			"token": {Value: []byte(`null`), Sensitive: true, Digest: "00ff"},
 		}),
 		NewPlan(at(10), AppliedPlan{ID: "plan-1", Status: PlanPartly, By: "ana@laptop", FinishedAt: at(10)}),
+		NewPlan(at(11), AppliedPlan{ID: "plan-2", Status: PlanStarted, By: "bob@ci", StartedAt: at(11), Overrides: []PolicyOverride{
+			{Policy: "budget", Result: "denied", Message: "At most $120 an hour.", By: "bob@ci", At: at(11)},
+		}}),
+		NewPlan(at(12), AppliedPlan{ID: "plan-2", Status: PlanApplied, By: "bob@ci", FinishedAt: at(12)}),
 	}
 }
 

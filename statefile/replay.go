@@ -156,6 +156,7 @@ func (c *planChange) apply(s *State, _ time.Time) {
 	i := slices.IndexFunc(s.plans, func(p AppliedPlan) bool { return p.ID == plan.ID })
 	if i >= 0 {
 		plan.Steps = append(slices.Clone(s.plans[i].Steps), plan.Steps...)
+		plan.Overrides = append(slices.Clone(s.plans[i].Overrides), plan.Overrides...)
 		if plan.StartedAt.IsZero() {
 			plan.StartedAt = s.plans[i].StartedAt
 		}

@@ -106,6 +106,7 @@ func (s *State) Snapshot() *Snapshot {
 	}
 	for i := range snap.Plans {
 		snap.Plans[i].Steps = slices.Clone(snap.Plans[i].Steps)
+		snap.Plans[i].Overrides = slices.Clone(snap.Plans[i].Overrides)
 	}
 	snap.Gone = slices.SortedFunc(maps.Values(s.gone), compareTombstones)
 	return snap
@@ -301,11 +302,23 @@ func (s *State) Plan(id string) (AppliedPlan, bool) {
 	defer s.mu.RUnlock()
 	for _, p := range s.plans {
 		if p.ID == id {
-			p.Steps = slices.Clone(p.Steps)
+			p.Steps, p.Overrides = slices.Clone(p.Steps), slices.Clone(p.Overrides)
 			return p, true
 		}
 	}
 	return AppliedPlan{}, false
+}
+
+// Plans are the plans that were applied lately, oldest first. Those that were
+// applied against policies are kept longer than others.
+func (s *State) Plans() []AppliedPlan {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := slices.Clone(s.plans)
+	for i := range out {
+		out[i].Steps, out[i].Overrides = slices.Clone(out[i].Steps), slices.Clone(out[i].Overrides)
+	}
+	return out
 }
 
 // Apply replays one sealed record. One that does not continue the head is a
@@ -348,6 +361,9 @@ func (s *State) Seal(records []Record) (sealed []Record, lines []byte, err error
 const (
 	// keepPlans is the number of applied plans that a snapshot names.
 	keepPlans = 20
+	// keepOverridden is the same for plans that were applied against policies: the
+	// record of that outlives what is of use to the next apply.
+	keepOverridden = 200
 	// keepGone is the number of tombstones in a snapshot.
 	keepGone = 1000
 )
@@ -362,9 +378,7 @@ func (s *State) Compact(now time.Time, version string) {
 	s.written.At = now.UTC().Round(0)
 	s.closed = slices.DeleteFunc(slices.Clone(s.closed), func(c ClosedIntent) bool { return !now.Before(c.Until) })
 	s.dropNames()
-	if extra := len(s.plans) - keepPlans; extra > 0 {
-		s.plans = slices.Clone(s.plans[extra:])
-	}
+	s.plans = newestPlans(s.plans)
 	if len(s.gone) > keepGone {
 		oldest := slices.SortedFunc(maps.Values(s.gone), compareTombstones)
 		for _, t := range oldest[:len(oldest)-keepGone] {
@@ -372,4 +386,22 @@ func (s *State) Compact(now time.Time, version string) {
 			delete(s.gone, t.Ref())
 		}
 	}
+}
+
+// newestPlans are those of the plans that a snapshot names.
+func newestPlans(plans []AppliedPlan) []AppliedPlan {
+	var out []AppliedPlan
+	overridden := 0
+	for i, p := range slices.Backward(plans) {
+		late := len(plans)-i <= keepPlans
+		if len(p.Overrides) > 0 {
+			overridden++
+			late = late || overridden <= keepOverridden
+		}
+		if late {
+			out = append(out, p)
+		}
+	}
+	slices.Reverse(out)
+	return out
 }

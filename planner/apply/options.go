@@ -39,6 +39,9 @@ type Options struct {
 	Random func() float64
 	// By is who applies: ana@laptop.
 	By string
+	// Permit is asked once, when it is certain that the plan fits the state, and before anything is recorded. It says which
+	// policies the plan is applied against, which is recorded first of all; an error of it is that of Run. nil permits.
+	Permit func(ctx context.Context) ([]statefile.PolicyOverride, error)
 	// Policy says when to try again. Fields that are zero have the values of DefaultPolicy.
 	Policy Policy
 	// Interrupt asks, by a value or by being closed, to start nothing new and to end when all that is in flight has. Who

@@ -23,6 +23,8 @@ type engine struct {
 	clock   Clock
 	policy  Policy
 
+	overrides []statefile.PolicyOverride // policies against which the plan is applied
+
 	steps    []*step
 	schedule *schedule
 	groups   *groups
@@ -58,6 +60,13 @@ func Run(ctx context.Context, opts Options) (*Result, error) {
 	}
 	if err := e.prepare(); err != nil {
 		return nil, err
+	}
+	if e.opts.Permit != nil {
+		overrides, err := e.opts.Permit(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e.overrides = overrides
 	}
 	if err := e.append(ctx, &entry{records: e.firstRecords}); err != nil {
 		return nil, err
@@ -127,7 +136,7 @@ func (e *engine) index() error {
 // firstRecords are written before any step: that the plan is being applied, on which backends, and which intents it closes.
 func (e *engine) firstRecords() ([]statefile.Record, error) {
 	now := e.clock.Now()
-	out := []statefile.Record{statefile.NewPlan(now, statefile.AppliedPlan{ID: e.plan.ID, Status: statefile.PlanStarted, By: e.opts.By, StartedAt: now.UTC()})}
+	out := []statefile.Record{statefile.NewPlan(now, statefile.AppliedPlan{ID: e.plan.ID, Status: statefile.PlanStarted, By: e.opts.By, StartedAt: now.UTC(), Overrides: e.overrides})}
 	for _, d := range e.plan.Intents {
 		if d.Close {
 			out = append(out, statefile.NewClose(now, statefile.Ref{Address: d.Address, Deposed: d.Deposed}, d.Key, "the plan wants something else", keepClosed))

@@ -176,8 +176,6 @@ func (c *Config) checkUse(m *Module, b *Block, a *attribute, top *schema.Attribu
 		return nothing, "An output is for people and other programs; blocks cannot refer to it. Refer to what the output is made of, or make a local."
 	case u.root == "check":
 		return nothing, "A check is for people and other programs; nothing can refer to it. Put what its condition is made of into a local."
-	case slices.Contains(later[:], u.root):
-		return nothing, fmt.Sprintf("%s belongs to the language, but this version does not have it yet.", u.root)
 	}
 	return nothing, c.unknownName(m, u)
 }
@@ -189,14 +187,15 @@ func (c *Config) checkBlockUse(m *Module, t schema.BlockType, u use) (summary, d
 		}
 		return "", ""
 	}
+	kinds := t.Kinds()
+	if len(kinds) > 0 && !strings.Contains(u.name, ".") {
+		return "Reference to nothing", fmt.Sprintf("A block %s has two labels, so a reference to it has both, as in %s.%s.name.", t.Name, t.Name, kinds[0])
+	}
 	if u.name == "" {
 		return "Reference to nothing", fmt.Sprintf("%s alone is nothing; write the name of a block behind it, as in %s.name.", u.root, u.root)
 	}
 	if t.Name == "backend" && u.name == "local" && len(m.names["backend"]) == 0 {
 		return "Reference to nothing", "The backend local is there unasked, but without a block it has no address. Write one:\n  backend \"local\" {}"
-	}
-	if kinds := t.Kinds(); len(kinds) > 0 && !strings.Contains(u.name, ".") {
-		return "Reference to nothing", fmt.Sprintf("A block %s has two labels, so a reference to it has both: %s.%s.name.", t.Name, t.Name, kinds[0])
 	}
 	detail = fmt.Sprintf("There is no %s %q.", t.Name, u.name)
 	if s := schema.DidYouMean(u.name, m.names[t.Name]); s != "" {

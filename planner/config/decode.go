@@ -63,7 +63,7 @@ func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
 	d.Value = cty.ObjectVal(attrs)
 	d.origins = dec.origins
 	dec.meta(d)
-	if b.Type.Repeat {
+	if b.Type.Repeat && b.Type.Object.Attr("name") != nil {
 		dec.name(d)
 	}
 	if !b.broken {

@@ -20,9 +20,6 @@ type file struct {
 	broken bool // it could not be parsed
 }
 
-// later lists the blocks of the language that this version does not have.
-var later = [...]string{"data"}
-
 func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
 		return &file{diags: d, broken: true}
@@ -122,10 +119,6 @@ func (p *fileReader) topLevel(name string, rng hcl.Range) {
 }
 
 func (p *fileReader) unknownBlock(name string, rng hcl.Range) {
-	if slices.Contains(later[:], name) {
-		p.errorAt(rng, "Block is not in this version", "%s is a block of the language that this version does not have yet. Remove it, or use a later version of dstack.", name)
-		return
-	}
 	known := make([]string, 0, 12)
 	for _, t := range schema.BlockTypes() {
 		known = append(known, t.Name)
@@ -247,6 +240,14 @@ func (p *fileReader) twoLabels(in *hcl.Block, b *Block) bool {
 	}
 	b.Addr.Name = in.Labels[0] + "." + in.Labels[1]
 	return p.isName(in, 1)
+}
+
+// quotedLabels prints the labels of the block as they are written.
+func (b *Block) quotedLabels() string {
+	if len(b.Type.Kinds()) > 0 {
+		return quotedLabels(strings.SplitN(b.Addr.Name, ".", 2))
+	}
+	return quoted(b.Addr.Name)
 }
 
 // quotedLabels prints the labels of a block as they are written.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -234,7 +235,8 @@ type PolicyOptions struct {
 	// Sources and Values stand for what is in Dir: what a saved plan has of it.
 	Sources []Source
 	Values  map[string]cty.Value
-	Version string // of the running program, for required_version
+	At      time.Time // what timestamp() answers; now unless set
+	Version string    // of the running program, for required_version
 }
 
 // LoadPolicies reads a folder of policies. Such a folder is a module of its own and holds policy, locals and variable
@@ -242,6 +244,9 @@ type PolicyOptions struct {
 // write there says what the limits are, and nobody else.
 func LoadPolicies(ctx context.Context, o PolicyOptions) (*Config, diag.List) {
 	in := LoadOptions{Dir: o.Dir, Sources: o.Sources, Version: o.Version, policies: true}
+	if !o.At.IsZero() {
+		in.Now = func() time.Time { return o.At }
+	}
 	if o.Sources == nil {
 		var list diag.List
 		if in.Sources, in.Vars, list = readPolicies(o.Dir); list.HasErrors() {

@@ -35,10 +35,10 @@ func (i Instance) site() *site {
 
 // Deferred says that the number of a block is not known yet, and why.
 type Deferred struct {
-	Block     addr.Block // with the keys of its module
-	Range     hcl.Range  // the expression of count or for_each
-	Argument  string     // count or for_each
-	Reference string     // what of it is unknown: volume.data.id; "" if that cannot be said
+	Block    addr.Block // with the keys of its module
+	Range    hcl.Range  // the expression of count or for_each
+	Argument string     // count or for_each
+	Open                // what of it is unknown
 
 	site *site
 }
@@ -153,19 +153,8 @@ func (e *evaluation) forEach(b *Block, at *site) ([]Instance, *Deferred, diag.Li
 
 // deferral says what makes the number of a block unknown.
 func (e *evaluation) deferral(b *Block, at *site, a *attribute) *Deferred {
-	d := &Deferred{site: at, Block: b.at(at), Range: a.expr.Range(), Argument: a.name}
-	for _, u := range a.uses {
-		ctx, _ := e.fill(at, nil, []use{u})
-		v, ds := u.traversal.TraverseAbs(ctx)
-		if ds.HasErrors() {
-			continue
-		}
-		if v, _ = v.UnmarkDeep(); !v.IsWhollyKnown() {
-			d.Reference = traversalText(u.traversal)
-			return d
-		}
-	}
-	return d
+	f := follower{e: e, seen: map[nameKey]bool{}}
+	return &Deferred{site: at, Block: b.at(at), Range: a.expr.Range(), Argument: a.name, Open: f.follow(at, nil, a.uses)}
 }
 
 // names are each.* and count.* of an instance.

@@ -48,6 +48,8 @@ func (d *decoder) rules(out *Decoded) {
 		r.run()
 		r.needsWork()
 		r.service()
+	case "data":
+		r.data()
 	}
 }
 

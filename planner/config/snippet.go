@@ -160,7 +160,7 @@ func (c *Config) contextAt(r *diag.Range) string {
 	}
 	for _, b := range c.blocks {
 		if holds(b) {
-			where := b.Type.Name + " " + quoted(b.Addr.Name)
+			where := b.Type.Name + " " + b.quotedLabels()
 			if n := b.lifecycle; n != nil && n.defRange.Start.Byte <= r.Start.Byte && r.Start.Byte <= n.body.end.End.Byte {
 				return where + ", lifecycle"
 			}

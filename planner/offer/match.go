@@ -143,6 +143,28 @@ func expandZones(o schema.Offer) []schema.Offer {
 	return out
 }
 
+// FoldZones makes one offer of those that differ in their zone alone.
+func FoldZones(list []schema.Offer) []schema.Offer {
+	type same struct {
+		backend, region, kind string
+		spot                  bool
+		price                 value.Money
+		availability          schema.Availability
+	}
+	out := []schema.Offer{}
+	at := map[same]int{}
+	for _, o := range list {
+		key := same{o.Backend, o.Region, o.InstanceType, o.Spot, o.Price, o.Availability}
+		if i, ok := at[key]; ok {
+			out[i].Zones = slices.Concat(out[i].Zones, o.Zones)
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, o)
+	}
+	return out
+}
+
 // Zone is the zone of an offer that names exactly one, else "".
 func Zone(o schema.Offer) string {
 	if len(o.Zones) == 1 {

@@ -376,3 +376,14 @@ func TestLackWeightsAreFinite(t *testing.T) {
 		}
 	})
 }
+
+func TestOffersOfSeveralZonesAreFolded(t *testing.T) {
+	o := func(zone string, price value.Money) schema.Offer {
+		return schema.Offer{Backend: "aws", Region: "us-east-1", Zones: []string{zone}, InstanceType: "p4d", Price: price}
+	}
+	in := []schema.Offer{o("a", 1), o("b", 1), o("c", 2)}
+	got := FoldZones(in)
+	require.Len(t, got, 2)
+	require.Equal(t, []string{"a", "b"}, got[0].Zones)
+	require.Equal(t, []string{"a"}, in[0].Zones, "what was given is not changed")
+}

@@ -38,6 +38,7 @@ type Plan struct {
 	Cost        Cost               `json:"cost"`
 	Policies    []Policy           `json:"policies"`
 	Checks      []Check            `json:"checks,omitempty"` // what became of every condition
+	Data        []Data             `json:"data,omitempty"`   // what was looked up
 	Diagnostics diag.List          `json:"diagnostics"`
 
 	// What apply needs beside the changes.
@@ -295,6 +296,13 @@ type PolicySet struct {
 	Dir       string           `json:"dir"` // as it was given
 	Sources   []Source         `json:"sources"`
 	Variables map[string]Input `json:"variables,omitempty"`
+}
+
+// Data is what a block `data` has found. Apply takes it from the plan.
+type Data struct {
+	Address string          `json:"address"`
+	Value   json.RawMessage `json:"value"`
+	Found   string          `json:"found"` // in words: "12 offers, from $0.50/h"
 }
 
 // Check is what became of the conditions of one block: the assertions of a check, or what a block demands before and

@@ -43,6 +43,7 @@ const (
 	showUpdate
 	showCreate
 	showMove
+	showRead
 	showRecord
 	showNothing
 )
@@ -65,6 +66,8 @@ func (s shown) symbol() string {
 		return "+"
 	case showMove:
 		return ">"
+	case showRead:
+		return "<="
 	}
 	return " "
 }
@@ -77,7 +80,7 @@ func (s shown) styles() []style {
 		return []style{yellow}
 	case showCreate:
 		return []style{green}
-	case showMove:
+	case showMove, showRead:
 		return []style{cyan}
 	}
 	return nil

@@ -59,6 +59,9 @@ func told(d *diag.Diagnostic, address string) bool {
 		return false
 	}
 	kind, name, _ := strings.Cut(address, ".")
+	if kind == "data" {
+		name = strings.Replace(name, ".", `" "`, 1)
+	}
 	return strings.Contains(d.Summary, address) || d.Snippet != nil && strings.HasPrefix(d.Snippet.Context+",", "in "+kind+` "`+name+`",`)
 }
 

@@ -85,9 +85,9 @@ func (v *changeView) nothing() bool {
 	return len(v.p.Deferred) == 0
 }
 
-// blocks are the changes and, below them, what is put off.
+// blocks are the changes and, below them, what was looked up and what is put off.
 func (v *changeView) blocks() []*block {
-	list := v.changed()
+	list := append(v.changed(), v.lookedUp()...)
 	for _, n := range v.p.Deferred {
 		if n.Address != "" {
 			list = append(list, deferred(n))
@@ -115,6 +115,17 @@ func (v *changeView) changed() []*block {
 		}
 		return compareNatural(a.keys[0], b.keys[0])
 	})
+	return fold(list)
+}
+
+// lookedUp is what was looked up; those that have found the same stand once.
+func (v *changeView) lookedUp() []*block {
+	var list []*block
+	for _, d := range v.p.Data {
+		base, key := splitAddress(d.Address)
+		found := field{label: "found", lines: []string{clean(d.Found)}}
+		list = append(list, &block{base: base, keys: []string{key}, action: showRead, title: "was looked up", fields: []field{found}})
+	}
 	return fold(list)
 }
 

@@ -24,11 +24,13 @@ type applying struct {
 	lockTimeout time.Duration
 	wait        bool
 	follow      string
+	override    []string // policies against which the plan is applied
 }
 
 func (ap *applying) register(cmd *cobra.Command) {
 	ap.planning.register(cmd)
 	cmd.Flags().BoolVar(&ap.approved, "auto-approve", false, "do not ask")
+	cmd.Flags().StringArrayVar(&ap.override, "override-policy", nil, "apply although the policy `NAME` denies it, which is recorded; can be repeated")
 	cmd.Flags().DurationVar(&ap.lockTimeout, "lock-timeout", 0, "how long to wait while somebody else changes the state")
 }
 
@@ -100,15 +102,15 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 		o.Asking = planner.Changed(p)
 		a.printf("%s", render.Text(p, o))
 	}
-	if err := a.denied(p, "dstack "+command); err != nil {
-		return err
-	}
 	again := a.again(cmd, ap, command)
 	if !planner.Changed(p) {
 		if !a.json && !ap.destroy {
 			a.outputsOf(st)
 		}
 		return a.after(cmd.Context(), f, ap)
+	}
+	if err := a.permitted(cmd, f, ap, p, again); err != nil {
+		return err
 	}
 	if !ap.approved {
 		a.printf("\n")
@@ -170,6 +172,12 @@ func (a *app) again(cmd *cobra.Command, ap applying, command string) string {
 			text += " --var " + v.Name + "=..." // its value may be a secret
 		}
 	}
+	for _, dir := range ap.policies {
+		text += " --policy " + shellWord(dir)
+	}
+	for _, name := range ap.override {
+		text += " --override-policy " + shellWord(name)
+	}
 	return text
 }
 
@@ -217,7 +225,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 	pl := f.planner()
 	holder := a.holder(w.command)
 	result, err := pl.Apply(run, planner.ApplyOptions{
-		Plan: p, Session: session, Parallelism: ap.parallelism, Observe: show.observe, Interrupt: stop, By: holder.Who(), KeepLog: pl.KeepLog(f.store),
+		Plan: p, Session: session, Parallelism: ap.parallelism, Observe: show.observe, Interrupt: stop, By: holder.Who(), Override: ap.override, KeepLog: pl.KeepLog(f.store),
 	})
 	close(ended)
 	<-watched
@@ -301,6 +309,9 @@ func (a *app) notStarted(err error, p *plan.Plan, w work) error {
 			next = a.dstack() + " plan --out " + shellWord(w.title)
 		}
 		return fail(exitStale, "Plan is stale", "%s Make it again:\n  %s", detail, next)
+	}
+	if denied, ok := errors.AsType[*planner.DeniedError](err); ok {
+		return a.deniedNow(denied, w)
 	}
 	if changed, ok := errors.AsType[*planner.ChangedInputError](err); ok {
 		return fail(exitStale, "Input has changed", "%s", sentenceOf(changed.Error()))

@@ -25,9 +25,6 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.denied(p, path); err != nil {
-		return err
-	}
 	f, err := a.openPlan(cmd, ap.inputs, p, nil)
 	if err != nil {
 		return err
@@ -55,15 +52,23 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 		}
 		return a.after(cmd.Context(), f, ap)
 	}
+	again := a.dstack() + " apply " + shellWord(path)
+	if f.policies, err = a.policies(cmd.Context(), ap.policies); err != nil {
+		return err
+	}
+	if err := a.permitted(cmd, f, ap, p, again); err != nil {
+		return err
+	}
 	if p.Moment != nil {
 		again, err := a.reopenPlan(cmd, ap.inputs, p, st)
 		if err != nil {
 			return err
 		}
+		again.policies = f.policies
 		f.close()
 		f = again
 	}
-	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: a.dstack() + " apply " + shellWord(path)})
+	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: again})
 }
 
 func (a *app) alreadyApplied(name string, at time.Time) {

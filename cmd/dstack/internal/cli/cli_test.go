@@ -18,7 +18,6 @@ import (
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
-	"github.com/dstackai/dstack-planner/schema/value"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -125,17 +124,6 @@ func TestJSONOfARunHasWhatScriptsRelyOn(t *testing.T) {
 	raw, err := json.Marshal(r)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"address":"task.a","name":"a","type":"task","status":"done","jobs":[{"index":0,"status":"done","instance":"fleet.lab.instance[0]","submitted_at":"x"}]}`, string(raw))
-}
-
-func TestOffersOfSeveralZonesAreOneLine(t *testing.T) {
-	o := func(zone string, price value.Money) schema.Offer {
-		return schema.Offer{Backend: "aws", Region: "us-east-1", Zones: []string{zone}, InstanceType: "p4d", Price: price}
-	}
-	in := []schema.Offer{o("a", 1), o("b", 1), o("c", 2)}
-	got := fold(in)
-	require.Len(t, got, 2)
-	require.Equal(t, []string{"a", "b"}, got[0].Zones)
-	require.Equal(t, []string{"a"}, in[0].Zones, "what was given is not changed")
 }
 
 func TestTheTallyCountsAReplaceOnce(t *testing.T) {

@@ -35,6 +35,7 @@ type event struct {
 	Actions    []string         `json:"actions,omitempty"`
 	Reason     string           `json:"reason,omitempty"`
 	Gone       bool             `json:"gone,omitempty"`
+	Result     string           `json:"result,omitempty"`
 	Op         string           `json:"operation,omitempty"`
 	Phase      string           `json:"phase,omitempty"`
 	Done       int64            `json:"done,omitempty"`
@@ -114,6 +115,16 @@ func (e *events) plan(p *plan.Plan) {
 		if o := p.Outputs[name]; o.Action != plan.NoOp {
 			e.emit(event{Type: "planned_output", Address: "output." + name, Message: "output." + name + ": " + string(o.Action), Actions: strings.Split(string(o.Action), ",")})
 		}
+	}
+	for _, r := range p.Policies {
+		level := "info"
+		switch {
+		case r.Denies():
+			level = "error"
+		case r.Result != plan.PolicyPassed:
+			level = "warn"
+		}
+		e.emit(event{Level: level, Type: "policy", Address: "policy." + r.Name, Message: strings.TrimSuffix(fmt.Sprintf("%s %s: %s", r.Name, r.Result, r.Message), ": "), Result: string(r.Result)})
 	}
 	e.diagnostics(p.Diagnostics)
 	first, _, _ := strings.Cut(render.Text(p, render.Options{Width: 1000}), "\n")

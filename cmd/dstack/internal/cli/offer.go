@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -111,7 +110,7 @@ func offerCommand(a *app) *cobra.Command {
 }
 
 func (a *app) printOffers(sel offer.Selection, need schema.Requirements, limit int, all bool) error {
-	usable := fold(sel.Usable)
+	usable := offer.FoldZones(sel.Usable)
 	shown := usable[:min(len(usable), limit)]
 	var rejected []offer.Rejected
 	if all || len(usable) == 0 {
@@ -153,20 +152,4 @@ func (a *app) printOffers(sel offer.Selection, need schema.Requirements, limit i
 		return exit(exitError)
 	}
 	return nil
-}
-
-// fold makes one offer of those that differ in their zone alone.
-func fold(list []schema.Offer) []schema.Offer {
-	out := []schema.Offer{}
-	at := map[string]int{}
-	for _, o := range list {
-		key := strings.Join([]string{o.Backend, o.Region, o.InstanceType, fmt.Sprint(o.Spot), o.Price.String(), string(o.Availability)}, "\x00")
-		if i, ok := at[key]; ok {
-			out[i].Zones = append(append([]string{}, out[i].Zones...), o.Zones...)
-			continue
-		}
-		at[key] = len(out)
-		out = append(out, o)
-	}
-	return out
 }

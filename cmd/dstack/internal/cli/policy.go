@@ -2,11 +2,18 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
 )
 
 // policies reads folders of policies.
@@ -23,15 +30,71 @@ func (a *app) policies(ctx context.Context, dirs []string) ([]*config.Config, er
 	return out, nil
 }
 
-// denied ends a command whose plan cannot be applied because of policies.
-func (a *app) denied(p *plan.Plan, what string) error {
-	denying := p.Denying()
-	if len(denying) == 0 {
+// permitted ends a command whose plan is denied by policies that are not overridden. Again is the command itself.
+func (a *app) permitted(cmd *cobra.Command, f *folder, ap applying, p *plan.Plan, again string) error {
+	var known []string
+	for _, r := range p.Policies {
+		known = append(known, r.Name)
+	}
+	for _, c := range f.policies {
+		for _, r := range c.Policies() {
+			known = append(known, r.Name)
+		}
+	}
+	for _, name := range ap.override {
+		if !slices.Contains(known, name) {
+			return usage(cmd, "There is no policy %q to override.%s", name, schema.DidYouMean(name, known))
+		}
+	}
+	left := slices.DeleteFunc(p.Denying(), func(r plan.Policy) bool { return slices.Contains(ap.override, r.Name) })
+	if len(left) == 0 {
 		return nil
 	}
-	var lines []string
-	for _, d := range denying {
-		lines = append(lines, render.PolicyText(d))
+	return fail(exitDenied, "Plan is denied", "%s\nNothing was done. To do it against its policies, which is recorded:\n  %s", denials(left), overriding(again, left))
+}
+
+// deniedNow says that policies deny a plan as things are under the lock.
+func (a *app) deniedNow(e *planner.DeniedError, w work) error {
+	why := ""
+	if e.Moved {
+		why = "The totals have changed since the plan was made, and they do not keep its policies any more.\n"
 	}
-	return fail(exitDenied, "Plan is denied", "%s cannot be done, because of its policies:\n%s", what, strings.Join(lines, "\n"))
+	return fail(exitDenied, "Plan is denied", "%s%s\nNothing was done. To do it against its policies, which is recorded:\n  %s", why, denials(e.Policies), overriding(w.again, e.Policies))
+}
+
+// denials lists what policies say, one after the other.
+func denials(list []plan.Policy) string {
+	lines := make([]string, len(list))
+	for i, r := range list {
+		lines[i] = render.PolicyText(r)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// overriding is a command with what overrides policies.
+func overriding(command string, list []plan.Policy) string {
+	for _, r := range list {
+		command += " --override-policy " + shellWord(r.Name)
+	}
+	return command
+}
+
+// overridden says which policy was overridden, by whom and when.
+func overridden(o statefile.PolicyOverride) string {
+	text := "policy " + render.Clean(o.Policy) + " (" + render.Clean(o.Result) + "), overridden"
+	if o.By != "" {
+		text += " by " + render.Clean(o.By)
+	}
+	return text + " at " + o.At.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// overrides lists the plans that were applied against policies, oldest first.
+func overrides(st *statefile.State) string {
+	var b strings.Builder
+	for _, p := range st.Plans() {
+		for _, o := range p.Overrides {
+			fmt.Fprintf(&b, "  plan %s  %s\n", render.Clean(p.ID), overridden(o))
+		}
+	}
+	return b.String()
 }

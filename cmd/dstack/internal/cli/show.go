@@ -47,7 +47,7 @@ func showCommand(a *app) *cobra.Command {
 			}
 			var blocks []string
 			for _, r := range st.Resources() {
-				blocks = append(blocks, describe(r))
+				blocks = append(blocks, describe(st, r))
 			}
 			if len(blocks) == 0 {
 				blocks = append(blocks, "No resource is recorded.\n")
@@ -56,6 +56,9 @@ func showCommand(a *app) *cobra.Command {
 			if len(st.Outputs()) > 0 {
 				a.printf("\nOutputs\n")
 				a.printOutputs(st.Outputs(), "  ")
+			}
+			if text := overrides(st); text != "" {
+				a.printf("\nPolicies overridden\n%s", text)
 			}
 			return nil
 		},

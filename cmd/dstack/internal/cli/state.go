@@ -73,7 +73,7 @@ func stateShowCommand(a *app) *cobra.Command {
 			if a.json {
 				return a.printJSON(r)
 			}
-			a.printf("%s", describe(r))
+			a.printf("%s", describe(st, r))
 			return nil
 		}),
 	}
@@ -132,7 +132,7 @@ func find(st *statefile.State, given string) (*statefile.Resource, error) {
 }
 
 // describe prints an object for people.
-func describe(r *statefile.Resource) string {
+func describe(st *statefile.State, r *statefile.Resource) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", r.Ref())
 	rows := [][]string{}
@@ -172,6 +172,11 @@ func describe(r *statefile.Resource) string {
 	}
 	if !r.Changed.At.IsZero() {
 		add("changed", r.Changed.At.UTC().Format("2006-01-02 15:04:05 UTC")+byWhom(r.Changed))
+	}
+	if p, ok := st.Plan(r.Changed.Plan); ok {
+		for _, o := range p.Overrides {
+			add("against", overridden(o))
+		}
 	}
 	width := 0
 	for _, row := range rows {

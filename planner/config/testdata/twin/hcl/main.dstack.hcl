@@ -39,3 +39,16 @@ task "finetune" {
   volumes    = ["data:/data"]
   depends_on = [volume.data[0]]
 }
+data "offers" "cheap" {
+  count = 2
+  limit = count.index + 1
+  resources {
+    gpu = local.gpu
+  }
+}
+check "cheap" {
+  assert {
+    condition     = data.offers.cheap[0].first.price < 1
+    error_message = "Too dear."
+  }
+}
