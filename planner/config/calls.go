@@ -37,8 +37,7 @@ func (m ModuleCall) Locate(list diag.List) diag.List {
 		}
 		d.Snippet = &diag.Snippet{}
 		if modsource.Sensitive(m.Source) {
-			hidden := `  source = "..."`
-			d.Snippet = &diag.Snippet{Code: hidden, StartLine: m.Range.Start.Line, Start: len(hidden) - 5, End: len(hidden)}
+			d.Snippet = hiddenSnippet(m.Range)
 		} else {
 			fillCode(d.Snippet, m.text, d.Range)
 		}

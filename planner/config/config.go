@@ -20,6 +20,7 @@ type Config struct {
 	Dir string
 
 	sources   []Source
+	lock      *moduleLock       // nil while no source of a module asked for it
 	texts     map[string][]byte // by file name: all that was read, variable files too
 	modules   []*Module         // the root first, each before those that it calls
 	main      *Module           // the first of them

@@ -43,9 +43,6 @@ type LoadOptions struct {
 	Moment *Moment
 	// Now is the clock that a new Moment takes its time from, time.Now unless set.
 	Now func() time.Time
-	// Modules says in which folder, relative to Dir, a module is whose source is no folder of the configuration: where it
-	// was put when it was fetched. nil means that there are no such modules.
-	Modules func(source string) (dir string, err error)
 	// Version is that of the running program, for required_version. "" means not to check.
 	Version string
 

@@ -20,6 +20,7 @@ type Module struct {
 	Dir  string      // its folder, with slashes, relative to that of the configuration; "." for addr.Root
 	Call *Block      // the block `module` that calls it, nil for addr.Root
 
+	repo      string // the copy of the repository that it belongs to, "" for one of the configuration's own tree
 	parent    *Module
 	depth     int
 	fixed     bool // how many sites there are depends on no block

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
 )
@@ -39,8 +38,9 @@ func (c *Config) readModules(ctx context.Context, o LoadOptions) diag.List {
 
 // readModule reads the folder that one block `module` calls. Folders that were read before stand in folders.
 func (c *Config) readModule(ctx context.Context, o LoadOptions, m *Module, b *Block, folders map[string][]*file) diag.List {
-	dir, list := c.folder(o, m, b)
-	if list.HasErrors() {
+	to, list := c.folder(o, m, b)
+	dir := to.Dir
+	if list.HasErrors() || dir == "" {
 		return list
 	}
 	at := b.source.expr.Range()
@@ -50,6 +50,7 @@ func (c *Config) readModule(ctx context.Context, o LoadOptions, m *Module, b *Bl
 		}
 	}
 	child := c.newModule(dir, b, m)
+	child.repo = to.Repo
 	files, known := folders[dir]
 	if !known {
 		var sources []Source
@@ -66,34 +67,6 @@ func (c *Config) readModule(ctx context.Context, o LoadOptions, m *Module, b *Bl
 	}
 	list = append(list, c.collect(child, files)...)
 	return list
-}
-
-// folder finds the folder that a call means, relative to that of the configuration.
-func (c *Config) folder(o LoadOptions, m *Module, b *Block) (string, diag.List) {
-	a := b.source
-	at := a.expr.Range()
-	if len(a.uses) > 0 {
-		return "", diag.Errorf("A constant is needed", "The source of a module is read before anything else, so it cannot refer to other values. Write it as a text.").At(&at)
-	}
-	v, list := c.eval(a, c.constant())
-	if list.HasErrors() {
-		return "", list
-	}
-	if v.Type() != cty.String || v.IsNull() || !v.IsKnown() || v.IsMarked() {
-		return "", diag.Errorf("Source is no text", "The source of a module is a text: a folder such as \"./modules/net\", or a Git repository.").At(&at)
-	}
-	source := v.AsString()
-	if source == "." || source == ".." || strings.HasPrefix(source, "./") || strings.HasPrefix(source, "../") {
-		return path.Join(m.Dir, source), nil
-	}
-	if o.Modules == nil {
-		return "", diag.Errorf("Unknown source of a module", "%q is no folder: a folder of this configuration starts with ./ or ../.", source).At(&at)
-	}
-	dir, err := o.Modules(source)
-	if err != nil {
-		return "", diag.From(err, "Module is not there").At(&at)
-	}
-	return path.Clean(filepath.ToSlash(dir)), nil
 }
 
 // moduleSources are the files of a folder that is called.
