@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -66,7 +69,14 @@ func (a *app) writeExample(cmd *cobra.Command, name string) error {
 	if !ok {
 		return usage(cmd, "There is no example %q.%s There are %s.", name, schema.DidYouMean(name, examples.Names()), strings.Join(examples.Names(), ", "))
 	}
-	entries, err := fs.ReadDir(files, ".")
+	texts := map[string][]byte{}
+	err := fs.WalkDir(files, ".", func(p string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		texts[p], err = fs.ReadFile(files, p)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -74,31 +84,36 @@ func (a *app) writeExample(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return failedWith(err, "Folder cannot be read")
 	}
-	texts := map[string][]byte{}
-	for _, e := range entries {
-		if texts[e.Name()], err = fs.ReadFile(files, e.Name()); err != nil {
-			return err
-		}
-	}
 	for _, h := range here {
 		// A configuration of its own would be mixed with the example's.
-		config := strings.HasSuffix(h.Name(), ".dstack.hcl") || strings.HasSuffix(h.Name(), ".dstack.json")
-		text, ours := texts[h.Name()]
-		if !ours && !config {
-			continue
+		_, ours := texts[h.Name()]
+		if !ours && (strings.HasSuffix(h.Name(), ".dstack.hcl") || strings.HasSuffix(h.Name(), ".dstack.json")) {
+			return occupied(h.Name(), name)
 		}
-		if there, err := os.ReadFile(h.Name()); ours && err == nil && bytes.Equal(there, text) {
-			continue
-		}
-		return fail(exitError, "There is something here already", "%s is in this folder, and an example is a whole configuration. Write it into an empty folder:\n  mkdir %s && dstack -C %s init --example %s", h.Name(), name, name, name)
 	}
-	for _, e := range entries {
-		if err := os.WriteFile(e.Name(), texts[e.Name()], 0o644); err != nil {
+	paths := slices.Sorted(maps.Keys(texts))
+	for _, p := range paths {
+		there, err := os.ReadFile(p)
+		if err == nil && !bytes.Equal(there, texts[p]) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return occupied(p, name)
+		}
+	}
+	for _, p := range paths {
+		err := os.MkdirAll(filepath.Dir(p), 0o755)
+		if err == nil {
+			err = os.WriteFile(p, texts[p], 0o644)
+		}
+		if err != nil {
 			return failedWith(err, "Example cannot be written")
 		}
-		a.printf("Wrote     %s\n", e.Name())
+		a.printf("Wrote     %s\n", p)
 	}
 	return nil
+}
+
+// occupied says that an example cannot be written because of a file.
+func occupied(path, example string) error {
+	return fail(exitError, "There is something here already", "%s is in this folder, and an example is a whole configuration. Write it into an empty folder:\n  mkdir %s && dstack -C %s init --example %s", path, example, example, example)
 }
 
 // initProviders checks every provider that the configuration uses, and pins those from outside once somebody agrees.
