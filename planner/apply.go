@@ -91,6 +91,9 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 		Resolve: func(ctx context.Context, address string, _ *plan.Candidate) (cty.Value, error) {
 			return r.resolve(ctx, address)
 		},
+		Condition: func(_ context.Context, address string, op plan.Op) error {
+			return r.condition(address, op)
+		},
 		Outputs: func(context.Context) (map[string]statefile.Output, error) {
 			return p.outputs(o.Plan, r, o.Session.State())
 		},

@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -71,9 +72,13 @@ func (r *rules) list() []plan.Check {
 // stand for as far as that is known.
 func (w *walk) demands() {
 	w.rules = rules{}
+	w.pending = map[addr.Instance]*pending{}
 	selves := map[addr.Block]map[addr.Key]cty.Value{}
 	for _, d := range w.all {
 		w.rules.add(d.Block.Addr, d.Preconditions())
+		if slices.ContainsFunc(d.Preconditions(), config.Verdict.Open) {
+			w.later(d).before = true
+		}
 		if !d.Block.HasPostconditions() || w.isDropped(d.Addr.Block) {
 			continue
 		}
@@ -89,7 +94,77 @@ func (w *walk) demands() {
 		verdicts, diags := d.Postconditions(self)
 		w.rules.add(d.Block.Addr, verdicts)
 		w.diags = append(w.diags, diags...)
+		if slices.ContainsFunc(verdicts, config.Verdict.Open) {
+			w.later(d).after = true
+		}
 	}
+}
+
+// pending is what apply has to look at of one repetition of a block.
+type pending struct {
+	decl          *config.Decoded
+	before, after bool // its preconditions, its postconditions
+}
+
+func (w *walk) later(d *config.Decoded) *pending {
+	p := w.pending[d.Addr]
+	if p == nil {
+		p = &pending{decl: d}
+		w.pending[d.Addr] = p
+	}
+	return p
+}
+
+// conditions adds the steps that look at what is known only after apply: what a block demands before anything of it is done,
+// and what it promises before anything else stands on it.
+func (s *steps) conditions() {
+	s.promised = map[addr.Instance]int{}
+	demanded := map[addr.Instance]int{}
+	for _, a := range slices.SortedFunc(maps.Keys(s.w.pending), func(a, b addr.Instance) int { return a.Self().Compare(b.Self()) }) {
+		p := s.w.pending[a]
+		if p.before {
+			demanded[a] = s.add(plan.Step{Address: a.String(), Op: plan.OpPrecondition})
+		}
+		if p.after {
+			s.promised[a] = s.add(plan.Step{Address: a.String(), Op: plan.OpPostcondition})
+		}
+	}
+	if len(s.w.pending) == 0 {
+		return
+	}
+	for _, it := range s.w.order {
+		if it.decl == nil || it.kind == addr.KindSupport {
+			continue
+		}
+		up, comes := s.up[it]
+		if v, ok := demanded[it.addr.Block]; ok && comes {
+			s.need(up, v)
+			if down, goes := s.down[it]; goes && it.action != plan.CreateThenDelete {
+				s.need(down, v)
+			}
+		}
+		if v, ok := s.promised[it.addr.Block]; ok && comes {
+			s.need(v, up)
+		}
+	}
+	for a, p := range s.w.pending {
+		for _, need := range s.w.references(p.decl) {
+			for _, v := range s.made(need, a.Block, nil) {
+				if step, ok := demanded[a]; ok {
+					s.need(step, v)
+				}
+				if step, ok := s.promised[a]; ok {
+					s.need(step, v)
+				}
+			}
+		}
+	}
+}
+
+// promise is the step after which what an item's block promises is known to hold. A block does not wait for its own.
+func (s *steps) promise(it *item, user addr.Block) (int, bool) {
+	v, ok := s.promised[it.addr.Block]
+	return v, ok && it.addr.Block.Block != user
 }
 
 // checks evaluates the blocks `check` against what is planned.
@@ -104,7 +179,36 @@ func (w *walk) checks() {
 	}
 }
 
-// checks evaluates the blocks `check` of the configuration against what is recorded now, as an apply leaves it. What does not hold is a warning.
+// condition looks at what a block demands or promises, against what is recorded now. The error has diagnostics.
+func (r *resolver) condition(address string, op plan.Op) error {
+	a, err := addr.ParseInstance(address)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.p.Config.Block(a.Block)
+	if b == nil {
+		return fmt.Errorf("the plan's sources have no block %s", a.Block)
+	}
+	d, err := r.decode(b, a) // which looks at the preconditions
+	if err != nil || op == plan.OpPrecondition {
+		return err
+	}
+	of := r.data[a.Block]
+	if a.Type != "data" {
+		of = r.recorded(a.Block)
+	}
+	self, ok := of[a.Key]
+	if !ok {
+		return fmt.Errorf("%s is not recorded, so what it promises cannot be looked at", address)
+	}
+	_, diags := d.Postconditions(self)
+	return diags.Err()
+}
+
+// checks evaluates the blocks `check` of the configuration against what is recorded now, as an apply leaves it. What does
+// not hold is a warning.
 func (p *Planner) checks(r *resolver) ([]plan.Check, diag.List) {
 	var all rules
 	var list diag.List

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
+	"github.com/dstackai/dstack-planner/planner/apply"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render"
 )
@@ -99,4 +100,147 @@ func newLifePlan(t *testing.T, hcl string) (*plan.Plan, diag.List) {
 	t.Helper()
 	l := newLife(t)
 	return l.planner(hcl).Plan(t.Context(), planner.PlanOptions{State: l.mustState()})
+}
+
+// stepOf finds a step by what it does.
+func stepOf(t *testing.T, r *apply.Result, op plan.Op, address string) apply.StepResult {
+	t.Helper()
+	for _, s := range r.Steps {
+		if s.Op == op && s.Address == address {
+			return s
+		}
+	}
+	t.Fatalf("there is no %s of %s", op, address)
+	return apply.StepResult{}
+}
+
+func TestAPostconditionThatFailsStopsWhatDependsOnIt(t *testing.T) {
+	const hcl = `
+volume "data" {
+  region = "us-east-1"
+  size   = "100GB"
+  lifecycle {
+    postcondition {
+      condition     = startswith(self.location, "LOCATION")
+      error_message = "It is at ${self.location}."
+    }
+  }
+}
+volume "next" {
+  region = "us-east-1"
+  size   = "1GB"
+  name   = "after-${volume.data.name}"
+}
+volume "other" {
+  region = "us-east-1"
+  size   = "1GB"
+}
+`
+	l := newLife(t)
+	wrong, right := strings.Replace(hcl, "LOCATION", "nowhere", 1), strings.Replace(hcl, "LOCATION", "", 1)
+	p := l.plan(wrong)
+	require.Equal(t, []string{"create volume.data", "create volume.next", "create volume.other"}, actions(p))
+	require.Contains(t, outline(p), "step postcondition volume.data <- volume.data")
+	require.Contains(t, outline(p), "step create volume.next <- volume.data")
+	res, err := l.carry(wrong, p)
+	require.NoError(t, err)
+	require.Equal(t, apply.Failed, stepOf(t, res, plan.OpPostcondition, "volume.data").Status)
+	require.ErrorContains(t, stepOf(t, res, plan.OpPostcondition, "volume.data").Err, "It is at ")
+	require.Equal(t, apply.Skipped, stepOf(t, res, plan.OpCreate, "volume.next").Status)
+	require.Equal(t, apply.Done, stepOf(t, res, plan.OpCreate, "volume.other").Status)
+	require.Len(t, res.Broken(), 1)
+	require.NotNil(t, l.mustState().Resource("volume.data"), "what was made stays recorded")
+	require.False(t, l.mustState().Resource("volume.data").Tainted)
+
+	// The same plan is not done, and does not go on as long as it does not hold.
+	res, err = l.carry(wrong, p)
+	require.NoError(t, err)
+	require.Equal(t, apply.Failed, stepOf(t, res, plan.OpPostcondition, "volume.data").Status)
+	require.Nil(t, l.mustState().Resource("volume.next"))
+
+	// What is known now is refused by the next plan.
+	require.Contains(t, l.refused(wrong, planner.PlanOptions{}), "It is at ")
+	require.Equal(t, []string{"create volume.next"}, actions(l.apply(right)))
+}
+
+func TestAPreconditionIsLookedAtBeforeAnythingIsDone(t *testing.T) {
+	const hcl = oneVolume + `
+volume "next" {
+  count  = 2
+  region = "us-east-1"
+  size   = "1GB"
+  lifecycle {
+    precondition {
+      condition     = startswith(volume.data.location, "LOCATION")
+      error_message = "${count.index} is not at ${volume.data.location}."
+    }
+  }
+}
+`
+	l := newLife(t)
+	wrong := strings.Replace(hcl, "LOCATION", "nowhere", 1)
+	p := l.plan(wrong)
+	require.Contains(t, outline(p), "step precondition volume.next[0] <- volume.data")
+	res, err := l.carry(wrong, p)
+	require.NoError(t, err)
+	require.Len(t, res.Broken(), 2)
+	require.Len(t, l.objects("volume"), 1)
+	l.apply(strings.Replace(hcl, "LOCATION", "", 1))
+	require.Len(t, l.objects("volume"), 3)
+}
+
+func TestWhatAFleetPromisesIsKnownBeforeItsJobsStart(t *testing.T) {
+	const hcl = `
+fleet "lab" {
+  nodes   = 2
+  regions = ["us-east-1"]
+  resources {
+    gpu = "A10G:1"
+  }
+  lifecycle {
+    postcondition {
+      condition     = alltrue([for i in self.instance : startswith(i.id, "PREFIX")])
+      error_message = "Instances ${join(", ", self.instance[*].id)} are none of ours."
+    }
+  }
+}
+task "train" {
+  fleet    = fleet.lab
+  commands = ["exit 0"]
+  lifecycle {
+    postcondition {
+      condition     = self.job[0].status != ""
+      error_message = "It has no status."
+    }
+  }
+}
+`
+	l := newLife(t)
+	res, err := l.carry(strings.Replace(hcl, "PREFIX", "nope", 1), l.plan(strings.Replace(hcl, "PREFIX", "nope", 1)))
+	require.NoError(t, err)
+	require.Len(t, res.Broken(), 1)
+	require.Len(t, l.objects("instance"), 2)
+	require.Empty(t, l.objects("job"))
+	l.apply(strings.Replace(hcl, "PREFIX", "", 1))
+	require.NotNil(t, l.mustState().Resource("task.train.job[0]"))
+}
+
+func TestOutputsAreNotGivenWithoutTheirPreconditions(t *testing.T) {
+	const hcl = oneVolume + `
+output "where" {
+  value = volume.data.location
+  precondition {
+    condition     = startswith(volume.data.location, "LOCATION")
+    error_message = "It is at ${volume.data.location}."
+  }
+}
+`
+	l := newLife(t)
+	wrong := strings.Replace(hcl, "LOCATION", "nowhere", 1)
+	_, err := l.carry(wrong, l.plan(wrong))
+	require.ErrorContains(t, err, "It is at ")
+	require.NotNil(t, l.mustState().Resource("volume.data"))
+	require.NotContains(t, l.mustState().Outputs(), "where")
+	require.Contains(t, l.refused(wrong, planner.PlanOptions{}), "It is at ")
+	l.apply(strings.Replace(hcl, "LOCATION", "", 1))
 }

@@ -14,16 +14,17 @@ import (
 
 // steps turns actions into steps and edges. Creates and updates follow what they need; destroys run against those edges.
 type steps struct {
-	w      *walk
-	list   []plan.Step
-	must   []edge
-	may    []edge         // wishes: in a circle they give way
-	up     map[*item]int  // the create or update of an item
-	down   map[*item]int  // the delete of its old object
-	ready  map[string]int // by address of a block: everything of it is made
-	blocks map[addr.Block][]*item
-	alike  map[addr.Block][]addr.Block // by address without keys in the path: blocks of all instances of a module
-	former map[string][]*item          // by address: objects that were deposed before
+	w        *walk
+	list     []plan.Step
+	must     []edge
+	may      []edge         // wishes: in a circle they give way
+	up       map[*item]int  // the create or update of an item
+	down     map[*item]int  // the delete of its old object
+	ready    map[string]int // by address of a block: everything of it is made
+	blocks   map[addr.Block][]*item
+	alike    map[addr.Block][]addr.Block // by address without keys in the path: blocks of all instances of a module
+	former   map[string][]*item          // by address: objects that were deposed before
+	promised map[addr.Instance]int       // the step that looks at what a repetition of a block promises
 }
 
 // edge says that a step comes after another.
@@ -51,6 +52,7 @@ func (w *walk) steps() ([]plan.Step, error) {
 	for _, it := range w.order {
 		s.make(it)
 	}
+	s.conditions()
 	for _, it := range w.order {
 		s.link(it)
 	}
@@ -115,7 +117,7 @@ func (s *steps) link(it *item) {
 	up, comes := s.up[it]
 	if comes {
 		for _, need := range it.needs {
-			for _, v := range s.made(need, it) {
+			for _, v := range s.made(need, it.addr.Block.Block, it) {
 				s.need(up, v)
 			}
 		}
@@ -197,14 +199,19 @@ func (s *steps) items(address string) []*item {
 	return s.pattern(a.Block.Block)
 }
 
-// made are the steps after which what an address names is there. Those of a block are one join.
-func (s *steps) made(address string, for_ *item) []int {
+// made are the steps after which what an address names is there for an item of the user's, and keeps its promises. Those of
+// a block are one join.
+func (s *steps) made(address string, user addr.Block, for_ *item) []int {
 	if v, ok := s.ready[address]; ok {
 		return []int{v}
 	}
 	var all []int
 	for _, it := range s.items(address) {
-		if v, ok := s.up[it]; ok && it != for_ {
+		v, ok := s.up[it]
+		if promise, waits := s.promise(it, user); waits {
+			v, ok = promise, len(all) == 0 || all[len(all)-1] != promise // it comes after all that it is about
+		}
+		if ok && it != for_ {
 			all = append(all, v)
 		}
 	}

@@ -48,7 +48,8 @@ type walk struct {
 	decoded  map[addr.Block]*decodedBlock
 	ended    map[addr.Resource]bool // jobs that ended and stay as they are
 	diags    diag.List
-	rules    rules // what became of conditions, in the last walk
+	rules    rules                      // what became of conditions, in the last walk
+	pending  map[addr.Instance]*pending // conditions that apply has to look at
 	reads    readings
 
 	number       int                                 // of the walk

@@ -25,6 +25,9 @@ type Options struct {
 	// the plan left unknown or out because they are secret are taken from it. candidate is the offer that the address's
 	// group has taken, nil where it has no group. It is called from several goroutines.
 	Resolve func(ctx context.Context, address string, candidate *plan.Candidate) (cty.Value, error)
+	// Condition looks at what a repetition of a block demands or promises; the error says what does not hold. It is called
+	// from several goroutines.
+	Condition func(ctx context.Context, address string, op plan.Op) error
 	// Outputs evaluates all outputs. It is called once, when every step is done, and what it returns is recorded.
 	Outputs func(ctx context.Context) (map[string]statefile.Output, error)
 	// KeepLog is told about a job that is about to be deleted, so that its log can be kept. What it fails at is its own affair.

@@ -68,6 +68,17 @@ func (r *Result) Count(s Status) int {
 	return n
 }
 
+// Broken are the steps at which a condition did not hold.
+func (r *Result) Broken() []StepResult {
+	var out []StepResult
+	for _, s := range r.Steps {
+		if s.Status == Failed && s.Op.IsCondition() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Complete tells whether nothing is left to do.
 func (r *Result) Complete() bool {
 	return r.Count(Failed) == 0 && r.Count(Skipped) == 0 && r.Count(NotStarted) == 0

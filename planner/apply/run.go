@@ -119,7 +119,7 @@ func (e *engine) index() error {
 	e.steps = make([]*step, len(e.plan.Steps))
 	for i, p := range e.plan.Steps {
 		s := &step{index: i, plan: p, result: StepResult{Step: p, Status: NotStarted}}
-		if p.Op != plan.OpJoin {
+		if p.Op != plan.OpJoin && !p.Op.IsCondition() {
 			s.change = e.changes[statefile.Ref{Address: p.Address, Deposed: p.Deposed}]
 			if s.change == nil {
 				s.change = e.changes[statefile.Ref{Address: p.Address}]

@@ -121,6 +121,12 @@ func (e *engine) do(ctx context.Context, w *worker, s *step) (*entry, error) {
 		return e.forget(s), nil
 	case plan.OpDepose:
 		return e.depose(s), nil
+	case plan.OpPrecondition, plan.OpPostcondition:
+		w.flush(ctx) // evaluating takes its time
+		if e.opts.Condition == nil {
+			return nil, nil
+		}
+		return nil, e.opts.Condition(ctx, s.plan.Address, s.plan.Op)
 	}
 	return nil, providers.Errorf(providers.Invalid, "the plan has a step %q, which this dstack does not know; use the dstack that made the plan", s.plan.Op)
 }

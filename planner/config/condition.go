@@ -19,6 +19,9 @@ type Verdict struct {
 	Range   hcl.Range // of the condition
 }
 
+// Open tells whether apply has to look again.
+func (v Verdict) Open() bool { return v.Status == Unknown }
+
 // Status says whether a rule holds.
 type Status string
 

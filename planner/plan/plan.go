@@ -220,7 +220,13 @@ const (
 	OpForget Op = "forget" // takes it out of the state only
 	OpDepose Op = "depose" // records the old object as deposed
 	OpJoin   Op = "join"   // does nothing; it stands for all of a block, so that edges stay few
+
+	OpPrecondition  Op = "precondition"  // looks at what a block demands, before anything of it is done
+	OpPostcondition Op = "postcondition" // looks at what a block promises of what it stands for
 )
+
+// IsCondition tells whether the step only looks at conditions: its address is that of a repetition of a block then.
+func (o Op) IsCondition() bool { return o == OpPrecondition || o == OpPostcondition }
 
 // Step is one thing that apply does. Steps are in an order in which they could be done one by one.
 type Step struct {

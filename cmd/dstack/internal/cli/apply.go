@@ -12,6 +12,7 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -244,7 +245,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 		return a.after(ctx, f, ap)
 	}
 	code := a.ending(result, p, st, w, a.now().Sub(began))
-	a.complain(result.Warnings)
+	a.complain(append(broken(result), result.Warnings...))
 	if code == exitOK && cancelled {
 		code = exitInterrupted
 	}
@@ -334,6 +335,8 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 	switch {
 	case r.Interrupted && !r.Complete():
 		code = exitInterrupted
+	case r.Count(apply.Failed) > 0 && len(r.Broken()) == r.Count(apply.Failed):
+		code = exitError // nothing failed but what the configuration itself demands
 	case !r.Complete():
 		code = exitIncomplete
 	case r.Interrupted:
@@ -361,6 +364,15 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 		a.outputsOf(st)
 	}
 	return code
+}
+
+// broken says which conditions did not hold.
+func broken(r *apply.Result) diag.List {
+	var list diag.List
+	for _, s := range r.Broken() {
+		list = append(list, diag.From(s.Err, "Condition cannot be evaluated").For(s.Address)...)
+	}
+	return config.FoldConditions(list)
 }
 
 // outputsOf prints the outputs after an apply.

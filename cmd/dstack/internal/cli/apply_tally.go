@@ -26,6 +26,12 @@ func tallyOf(r *apply.Result, p *plan.Plan, st *statefile.State, elapsed time.Du
 	outcomes := map[string]*outcome{}
 	for _, s := range r.Steps {
 		c := changes[s.Address]
+		if s.Op.IsCondition() {
+			if s.Status == apply.Failed {
+				t.Failed = append(t.Failed, render.FailedStep{Address: s.Address, Action: string(s.Op), Tries: 1, Message: "it does not hold; see below"})
+			}
+			continue
+		}
 		if c == nil || s.Op == plan.OpJoin {
 			continue
 		}
