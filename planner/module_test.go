@@ -319,7 +319,7 @@ func TestAModuleOfWhichTheNumberIsUnknownIsDeferred(t *testing.T) {
 	require.False(t, p.Complete)
 	require.Empty(t, cmp.Diff([]string{"create volume.first", "create module.n.volume.v"}, actions(p)))
 	require.Empty(t, cmp.Diff([]string{
-		"module.m: how many there are depends on volume.first.id, which is known only after apply",
+		"module.m: how many there are depends on volume.first.id, which is known only after volume.first is created",
 		"volume.last: it refers to module.m.volume.v.name, which is deferred",
 	}, notes(p.Deferred)))
 	_, err := l.carry(late, p)
