@@ -28,6 +28,9 @@ func Evaluate(p *plan.Plan, from ...*config.Config) ([]plan.Policy, diag.List) {
 		doc := newDocument(p, demandOf(c))
 		for _, rule := range c.Policies() {
 			r, ds := judge(rule, doc)
+			if len(ds) > 0 { // what is wrong is explained by what there is, not by what was looked at
+				r, ds = judge(rule, newDocument(p, &need{all: true}))
+			}
 			out = append(out, r)
 			list = append(list, ds...)
 		}
@@ -137,7 +140,7 @@ func checkParts(c *config.Config) diag.List {
 
 // checkInside finds what parts of a plan do not have, by a plan that has one of everything and of which nothing is known.
 func checkInside(c *config.Config) diag.List {
-	doc := newDocument(&plan.Plan{}, demandOf(c))
+	doc := newDocument(&plan.Plan{}, &need{all: true})
 	doc.open = true
 	var list diag.List
 	for _, rule := range c.Policies() {

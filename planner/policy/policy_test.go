@@ -268,6 +268,13 @@ policy "clumsy" {
 	require.Equal(t, []string{"budget", "vague", "secret", "clumsy"}, names)
 }
 
+func TestAMistakeIsExplainedByWhatThereIs(t *testing.T) {
+	got, problems := policy.Evaluate(night(), mustLoad(t, rule(`plan.changes[1].after.instance_typ == ""`)))
+	require.Equal(t, plan.PolicyUnknown, got[0].Result)
+	require.Len(t, problems, 1)
+	require.Contains(t, problems[0].Detail, `Did you mean "instance_type"?`)
+}
+
 func TestALongMessageIsCut(t *testing.T) {
 	c := mustLoad(t, "policy \"p\" {\n  condition     = false\n  error_message = \""+strings.Repeat("ä", 5000)+"\"\n}\n")
 	got, _ := policy.Evaluate(night(), c)
@@ -314,10 +321,10 @@ func TestMistakesThatAreFoundWithoutAPlan(t *testing.T) {
 	}{
 		"a part that no plan has":       {rule(`plan.costs.after.hourly > 1`), []string{`A plan has no "costs". Did you mean "cost"?`}},
 		"results of policies":           {rule(`length(plan.policies) > 1`), []string{`A plan has no "policies".`}},
-		"an attribute of a part":        {rule(`plan.cost.afterwards.hourly > 1`), []string{`This object does not have an attribute named "afterwards"`}},
-		"an attribute of a change":      {rule(`alltrue([for c in plan.changes : c.adress != ""])`), []string{`This object does not have an attribute named "adress"`}},
-		"an attribute in a local":       {"locals {\n  x = plan.summary.creates\n}\n" + rule(`local.x > 1`), []string{`This object does not have an attribute named "creates"`}},
-		"an attribute in the message":   {"policy \"p\" {\n  condition     = plan.complete\n  error_message = \"${plan.cost.xx}\"\n}\n", []string{`This object does not have an attribute named "xx"`}},
+		"an attribute of a part":        {rule(`plan.cost.afterwards.hourly > 1`), []string{`plan.cost has no attribute "afterwards". It has after, before, difference, lines.`}},
+		"an attribute of a change":      {rule(`alltrue([for c in plan.changes : c.adress != ""])`), []string{`c has no attribute "adress". Did you mean "address"?`}},
+		"an attribute in a local":       {"locals {\n  x = plan.summary.creates\n}\n" + rule(`local.x > 1`), []string{`plan.summary has no attribute "creates". Did you mean "create"?`}},
+		"an attribute in the message":   {"policy \"p\" {\n  condition     = plan.complete\n  error_message = \"${plan.cost.xx}\"\n}\n", []string{`plan.cost has no attribute "xx".`}},
 		"attributes of resources vary":  {rule(`alltrue([for c in plan.changes : c.after.gpus != null])`), nil},
 		"a try is no mistake":           {rule(`try(plan.cost.nothing, true)`), nil},
 		"an index is no mistake":        {rule(`plan.changes[3].address != ""`), nil},
@@ -325,7 +332,7 @@ func TestMistakesThatAreFoundWithoutAPlan(t *testing.T) {
 		"the same name twice":           {rule("true") + "policy \"q\" {\n  condition     = true\n  error_message = \"x\"\n}\n", nil},
 		"everything that a change has":  {rule(`alltrue([for c in plan.changes : c.placement.instance != "" || c.offer.gpus[0].name != "" || c.candidates[0].offer.price > 1 || c.in_flight.since != "" || c.cost.before.hourly_max > 1])`), nil},
 		"everything that the plan has":  {rule(`plan.steps[0].op == "create" || plan.groups[0].fixed || plan.sources[0].path == "" || plan.revisions["a"].revision == 1 || plan.backends.aws.version == "" || plan.not_checked[0].text == ""`), nil},
-		"one of several repeated parts": {rule(`plan.deferred[0].adress == ""`), []string{`named "adress"`}},
+		"one of several repeated parts": {rule(`plan.deferred[0].adress == ""`), []string{`plan.deferred[0] has no attribute "adress". Did you mean "address"?`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, list := load(t, tc.hcl)
