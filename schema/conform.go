@@ -24,6 +24,7 @@ type mark string
 // attribute; Offset and Length mark bytes in the text there, -1 when the whole is meant.
 type ConformError struct {
 	Path            cty.Path
+	Key             bool // the last step of Path is wrong itself, not what it leads to
 	Summary, Detail string
 	Offset, Length  int
 }
@@ -102,7 +103,7 @@ func notObject(o *Object, ty cty.Type, path cty.Path) error {
 
 func wrongType(want, have cty.Type, path cty.Path) error {
 	return &ConformError{Path: path, Offset: -1, Summary: "Value has the wrong type",
-		Detail: fmt.Sprintf("%s is needed here, and this is %s.", article(want), article(have))}
+		Detail: fmt.Sprintf("%s is needed here, and this is %s.", capital(article(want)), article(have))}
 }
 
 func notList(ty cty.Type, path cty.Path) error {
@@ -163,7 +164,7 @@ func whole(v cty.Value, path cty.Path) error {
 		return nil
 	}
 	if n, acc := v.AsBigFloat().Int64(); acc != big.Exact || n > math.MaxInt32 || n < math.MinInt32 {
-		return &ConformError{Path: path, Offset: -1, Summary: "A whole number is needed", Detail: fmt.Sprintf("This is %s.", v.AsBigFloat().Text('g', 15))}
+		return &ConformError{Path: path, Offset: -1, Summary: "A whole number is needed", Detail: fmt.Sprintf("This is %s. Of a number that is computed, floor(...) and ceil(...) make a whole one.", v.AsBigFloat().Text('g', 15))}
 	}
 	return nil
 }
@@ -217,7 +218,7 @@ func (c conformer) object(o *Object, v cty.Value, path cty.Path) (cty.Value, err
 		k, e := it.Element()
 		name := k.AsString()
 		if o.Attr(name) == nil {
-			return cty.NilVal, &ConformError{Path: append(slices.Clip(path), cty.GetAttrStep{Name: name}), Offset: -1, Summary: "Unknown attribute",
+			return cty.NilVal, &ConformError{Path: append(slices.Clip(path), cty.GetAttrStep{Name: name}), Key: true, Offset: -1, Summary: "Unknown attribute",
 				Detail: fmt.Sprintf("There is no attribute %q here.%s", name, DidYouMean(name, o.Names()))}
 		}
 		have[name] = e
@@ -339,7 +340,7 @@ func (c conformer) environmentItem(e cty.Value, at cty.Path, out map[string]cty.
 func checkEnvName(name string, at cty.Path) error {
 	if _, err := value.EnvOf(name + "="); err != nil {
 		if ve, ok := errors.AsType[*value.Error](err); ok {
-			return &ConformError{Path: at, Summary: ve.Summary, Detail: ve.Detail, Offset: ve.Offset, Length: ve.Length}
+			return &ConformError{Path: at, Key: true, Summary: ve.Summary, Detail: ve.Detail, Offset: ve.Offset, Length: ve.Length}
 		}
 		return textError(err, at)
 	}
@@ -352,10 +353,12 @@ func textError(err error, path cty.Path) error {
 		return ce
 	}
 	if ve, ok := errors.AsType[*value.Error](err); ok {
-		return &ConformError{Path: append(slices.Clip(path), ve.Path...), Summary: ve.Summary, Detail: ve.Detail, Offset: ve.Offset, Length: ve.Length}
+		return &ConformError{Path: append(slices.Clip(path), ve.Path...), Key: ve.Key, Summary: ve.Summary, Detail: ve.Detail, Offset: ve.Offset, Length: ve.Length}
 	}
 	return &ConformError{Path: path, Summary: "Value cannot be read", Detail: err.Error(), Offset: -1}
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // article names a type for a sentence: "a number", "an object".
 func article(ty cty.Type) string {

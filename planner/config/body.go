@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/schema"
@@ -19,7 +20,8 @@ type body struct {
 	blocks []*nested    // in the order of writing
 	end    hcl.Range    // its closing brace; in JSON where something that is missing would stand
 
-	dynamic bool // some of blocks are dynamic
+	dynamic bool     // some of blocks are dynamic
+	meant   []string // what mistyped names were probably meant to be
 }
 
 // attribute is one `name = expression`.
@@ -179,9 +181,20 @@ func (r *reader) other(in hcl.Body, out *body, where string, k known) {
 		r.attribute(&attribute{name: a.Name, expr: r.sited(a.Expr), rng: a.Range, nameRange: a.NameRange, context: where}, out, where, k)
 	}
 	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
+	for _, b := range content.Blocks {
+		atLabel(b)
+	}
 	slices.SortStableFunc(content.Blocks, func(a, b *hcl.Block) int { return a.DefRange.Start.Byte - b.DefRange.Start.Byte })
 	for _, b := range content.Blocks {
 		r.nested(b, out, where, k)
+	}
+}
+
+// atLabel gives a block of JSON its label, or its name, as its place: what stands there is only a brace.
+func atLabel(b *hcl.Block) {
+	b.DefRange = b.TypeRange
+	if n := len(b.LabelRanges); n > 0 {
+		b.DefRange = b.LabelRanges[n-1]
 	}
 }
 
@@ -189,7 +202,7 @@ func (r *reader) attribute(a *attribute, out *body, where string, k known) {
 	a.desc = k.attr(a.name)
 	switch {
 	case a.desc == nil || a.desc.Label:
-		r.unknownName(a.nameRange, a.name, "argument", where, k)
+		out.meant = append(out.meant, r.unknownName(a.nameRange, a.name, "argument", where, k))
 		return
 	case a.desc.Block && a.desc.Name == "lifecycle":
 		r.errorAt(a.nameRange, "A block is needed", "lifecycle is a block: write it without =, as in\n  lifecycle {\n    prevent_destroy = true\n  }")
@@ -203,6 +216,7 @@ func (r *reader) attribute(a *attribute, out *body, where string, k known) {
 		a.uses = r.listed(a)
 	default:
 		a.uses = r.ownUses(a)
+		r.keysTwice(a.expr)
 	}
 	out.attrs = append(out.attrs, a)
 }
@@ -212,19 +226,39 @@ func (r *reader) listed(a *attribute) []use {
 	items, ds := hcl.ExprList(a.expr)
 	if ds.HasErrors() {
 		rng := a.expr.Range()
-		r.errorAt(rng, "A list is needed", "%s is a list of references, as in %s = [volume.data].", a.name, a.name)
+		r.errorAt(rng, "A list is needed", "%s is a list of references, as in %s = [%s].", a.name, a.name, referenceIn(a.expr, "volume.data"))
 		return nil
 	}
 	var out []use
 	for _, item := range items {
 		t, ds := hcl.AbsTraversalForExpr(item)
 		if ds.HasErrors() {
-			r.errorAt(item.Range(), "A reference is needed", "Every element of %s is a reference without quotes, such as volume.data or fleet.train[0].", a.name)
+			r.errorAt(item.Range(), "A reference is needed", "Every element of %s is a reference without quotes, such as %s.", a.name, unquoted(item, "volume.data or fleet.train[0]"))
 			continue
 		}
 		out = append(out, useOf(t))
 	}
 	return out
+}
+
+// unquoted is what a text says that should stand without quotes, or another example.
+func unquoted(expr hcl.Expression, otherwise string) string {
+	v, ds := expr.Value(nil)
+	if ds.HasErrors() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return otherwise
+	}
+	if _, ds := hclsyntax.ParseTraversalAbs([]byte(v.AsString()), "", hcl.InitialPos); ds.HasErrors() {
+		return otherwise
+	}
+	return v.AsString()
+}
+
+// referenceIn is the reference that an expression is, or another example.
+func referenceIn(expr hcl.Expression, otherwise string) string {
+	if t, ds := hcl.AbsTraversalForExpr(expr); !ds.HasErrors() {
+		return traversalText(t)
+	}
+	return unquoted(expr, otherwise)
 }
 
 func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
@@ -234,7 +268,7 @@ func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
 		r.dynamic(b, out, where, k)
 		return
 	case desc == nil || desc.Label:
-		r.unknownName(b.TypeRange, b.Type, "block", where, k)
+		out.meant = append(out.meant, r.unknownName(b.TypeRange, b.Type, "block", where, k))
 		return
 	case !desc.Block && desc.Elem == nil:
 		r.errorAt(b.TypeRange, "An argument is needed", "%s is no block in %s. Write it with an equals sign: %s = ...", b.Type, where, b.Type)
@@ -270,17 +304,73 @@ func (r *reader) nested(b *hcl.Block, out *body, where string, k known) {
 	out.blocks = append(out.blocks, n)
 }
 
-func (r *reader) unknownName(rng hcl.Range, name, what, where string, k known) {
+// unknownName reports a name that a block does not have, and returns what it was probably meant to be, "" if that cannot be
+// said.
+func (r *reader) unknownName(rng hcl.Range, name, what, where string, k known) string {
 	detail := fmt.Sprintf("There is no %s %q in %s.", what, name, where)
 	all := append(k.names(false), k.names(true)...)
-	if s := schema.Suggest(name, all); s != "" {
-		detail += fmt.Sprintf(" Did you mean %q?", s)
-	} else if kind, _, _ := strings.Cut(where, " "); !strings.Contains(where, ",") {
-		detail += fmt.Sprintf(" To see what there is:\n  dstack help %s", kind)
-	} else {
+	meant := schema.Suggest(name, all)
+	kind, _, _ := strings.Cut(where, " ")
+	switch {
+	case meant != "":
+		detail += fmt.Sprintf(" Did you mean %q?", meant)
+	case strings.Contains(where, ","):
 		detail += fmt.Sprintf(" It takes %s.", strings.Join(all, ", "))
+	default:
+		detail += fmt.Sprintf("%s To see what there is:\n  dstack help %s", othersWith(name, kind), kind)
 	}
 	r.errorAt(rng, "Unknown "+what, "%s", detail)
+	return meant
+}
+
+// othersWith names the blocks that have what another does not.
+func othersWith(name, kind string) string {
+	var of []string
+	for _, t := range schema.BlockTypes() {
+		if t.Name != kind && t.Repeat && t.Object.Attr(name) != nil {
+			of = append(of, t.Name)
+		}
+	}
+	if len(of) == 0 || len(of) > 3 {
+		return ""
+	}
+	return fmt.Sprintf(" It belongs to %s.", strings.Join(of, ", "))
+}
+
+// keysTwice reports objects that have a key twice, of which the library takes the last one without a word.
+func (r *reader) keysTwice(expr hcl.Expression) {
+	native, ok := expr.(hclsyntax.Expression)
+	if !ok {
+		return
+	}
+	switch expr.(type) {
+	case *hclsyntax.LiteralValueExpr, *hclsyntax.ScopeTraversalExpr, *hclsyntax.TemplateExpr:
+		return
+	}
+	_ = hclsyntax.VisitAll(native, func(n hclsyntax.Node) hcl.Diagnostics { // it returns what the function does
+		o, ok := n.(*hclsyntax.ObjectConsExpr)
+		if !ok || len(o.Items) < 2 {
+			return nil
+		}
+		first := make(map[string]hcl.Range, len(o.Items))
+		for _, item := range o.Items {
+			key := ""
+			if k, ok := item.KeyExpr.(*hclsyntax.ObjectConsKeyExpr); ok && !k.ForceNonLiteral {
+				key = hcl.ExprAsKeyword(k.Wrapped)
+			}
+			if key == "" {
+				if k, ds := item.KeyExpr.Value(nil); !ds.HasErrors() && k.IsKnown() && !k.IsNull() && k.Type() == cty.String {
+					key = k.AsString()
+				}
+			}
+			if before, twice := first[key]; twice && key != "" {
+				r.errorAt(item.KeyExpr.Range(), "Key stands twice", "%s is in this object already, at %s. Remove one of them.", key, place(before))
+				continue
+			}
+			first[key] = item.KeyExpr.Range()
+		}
+		return nil
+	})
 }
 
 func labelOf(a *schema.Attribute) *schema.Attribute {

@@ -106,6 +106,10 @@ func (c *Config) checkUses(m *Module, b *Block, a *attribute, top *schema.Attrib
 		if summary != "" {
 			rng := u.rng()
 			list = append(list, c.about(a, nil, rng, summary, "%s", detail)...)
+			switch u.root {
+			case "each", "count", "node", "replica", "path":
+				a.wrong = true // they have a value, which would be found not to have the attribute either
+			}
 		}
 	}
 	return list
@@ -120,15 +124,24 @@ func (c *Config) checkUse(m *Module, b *Block, a *attribute, top *schema.Attribu
 	switch u.root {
 	case "var":
 		if u.name == "" {
-			return nothing, "var alone is nothing; write the name of a variable behind it, as in var.size."
+			return nothing, rootAlone(u, "var", "the name of a variable", "var.size")
 		}
 		if m.variables[u.name] == nil {
-			return nothing, fmt.Sprintf("There is no variable %q.%s To declare it:\n  variable %q {}", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(m.variables))), u.name)
+			if s := schema.Suggest(u.name, slices.Collect(maps.Keys(m.variables))); s != "" {
+				return nothing, fmt.Sprintf("There is no variable %q. Did you mean var.%s?", u.name, s)
+			}
+			return nothing, fmt.Sprintf("There is no variable %q. To declare it:\n  variable %q {}", u.name, u.name)
 		}
 		return "", ""
 	case "local":
+		if u.name == "" {
+			return nothing, rootAlone(u, "local", "the name of a local", "local.size")
+		}
 		if m.locals[u.name] == nil {
-			return nothing, fmt.Sprintf("There is no local %q.%s Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, schema.DidYouMean(u.name, slices.Collect(maps.Keys(m.locals))), cmp.Or(u.name, "name"))
+			if s := schema.Suggest(u.name, slices.Collect(maps.Keys(m.locals))); s != "" {
+				return nothing, fmt.Sprintf("There is no local %q. Did you mean local.%s?", u.name, s)
+			}
+			return nothing, fmt.Sprintf("There is no local %q. Locals are defined in a block:\n  locals {\n    %s = ...\n  }", u.name, u.name)
 		}
 		return "", ""
 	case "path":
@@ -180,6 +193,15 @@ func (c *Config) checkUse(m *Module, b *Block, a *attribute, top *schema.Attribu
 	return nothing, c.unknownName(m, u)
 }
 
+// rootAlone explains a root without a name behind it; it may be meant as a text.
+func rootAlone(u use, root, what, example string) string {
+	detail := fmt.Sprintf("%s alone is nothing; write %s behind it, as in %s.", root, what, example)
+	if len(u.traversal) == 1 {
+		detail += fmt.Sprintf(" The text %q stands in quotes.", root)
+	}
+	return detail
+}
+
 func (c *Config) checkBlockUse(m *Module, t schema.BlockType, u use) (summary, detail string) {
 	if c.byAddr[m.block(u)] != nil {
 		if child := m.children[u.name]; t.Name == "module" && child != nil {
@@ -192,14 +214,14 @@ func (c *Config) checkBlockUse(m *Module, t schema.BlockType, u use) (summary, d
 		return "Reference to nothing", fmt.Sprintf("A block %s has two labels, so a reference to it has both, as in %s.%s.name.", t.Name, t.Name, kinds[0])
 	}
 	if u.name == "" {
-		return "Reference to nothing", fmt.Sprintf("%s alone is nothing; write the name of a block behind it, as in %s.name.", u.root, u.root)
+		return "Reference to nothing", rootAlone(u, u.root, "the name of a block", u.root+".name")
 	}
 	if t.Name == "backend" && u.name == "local" && len(m.names["backend"]) == 0 {
 		return "Reference to nothing", "The backend local is there unasked, but without a block it has no address. Write one:\n  backend \"local\" {}"
 	}
 	detail = fmt.Sprintf("There is no %s %q.", t.Name, u.name)
-	if s := schema.DidYouMean(u.name, m.names[t.Name]); s != "" {
-		return "Reference to nothing", detail + s
+	if s := schema.Suggest(u.name, m.names[t.Name]); s != "" {
+		return "Reference to nothing", fmt.Sprintf("%s Did you mean %s.%s?", detail, t.Name, s)
 	}
 	if known := slices.Sorted(slices.Values(m.names[t.Name])); len(known) > 0 {
 		if len(known) > 8 {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,6 +31,9 @@ func (c *Config) conform(a *attribute, v cty.Value, ctx *hcl.EvalContext) (cty.V
 		ce = &schema.ConformError{Summary: "Value cannot be read", Detail: err.Error(), Offset: -1}
 	}
 	rng, rest := narrow(a.expr, ce.Path)
+	if at, ok := keyRange(a.expr, ce.Path); ok && ce.Key {
+		rng = at
+	}
 	detail := ce.Detail
 	switch {
 	case v.ContainsMarked():
@@ -43,7 +47,11 @@ func (c *Config) conform(a *attribute, v cty.Value, ctx *hcl.EvalContext) (cty.V
 	if part, ok := c.within(a.expr, ce, rng); ok {
 		rng = part
 	}
-	detail += c.quotesHint(a, v)
+	if a.desc.Ref {
+		detail = c.refHint(a, v, detail)
+	} else {
+		detail += c.quotesHint(a, v)
+	}
 	return cty.NilVal, c.about(a, ctx, rng, ce.Summary, "%s", detail)
 }
 
@@ -69,10 +77,30 @@ func (c *Config) quotesHint(a *attribute, v cty.Value) string {
 	if ds.HasErrors() || len(t) < 2 {
 		return ""
 	}
-	if u := useOf(t); c.exists(c.main, u) && a.desc != nil && !a.desc.Ref {
+	if u := useOf(t); c.exists(c.main, u) {
 		return fmt.Sprintf(" Without quotes %s is a reference.", v.AsString())
 	}
 	return ""
+}
+
+// refHint says which reference a text was probably meant to be.
+func (c *Config) refHint(a *attribute, v cty.Value, detail string) string {
+	if v.IsMarked() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return detail
+	}
+	kind, name, found := strings.Cut(v.AsString(), ".")
+	if !found {
+		kind, name = a.desc.Name, kind
+	}
+	switch known := c.main.names[kind]; {
+	case kind != a.desc.Name:
+		return detail
+	case slices.Contains(known, name):
+		return fmt.Sprintf("This is a text, and a %s is meant. Write the block itself, without quotes:\n  %s = %s.%s", kind, a.name, kind, name)
+	case len(known) > 0:
+		return fmt.Sprintf("This is a text, and a %s is meant: a reference without quotes, such as %s.%s.%s", kind, kind, known[0], schema.DidYouMean(name, known))
+	}
+	return detail + fmt.Sprintf(" The configuration has no block %s.", kind)
 }
 
 // within finds the part of a quoted text that is wrong.
@@ -108,6 +136,12 @@ func advance(p hcl.Pos, text string) hcl.Pos {
 // narrow follows a path into an expression as far as it is written out, and returns the place of that part and the rest
 // of the path.
 func narrow(expr hcl.Expression, path cty.Path) (hcl.Range, cty.Path) {
+	at, rest := follow(expr, path)
+	return at.Range(), rest
+}
+
+// follow is narrow for the expression itself.
+func follow(expr hcl.Expression, path cty.Path) (hcl.Expression, cty.Path) {
 	for len(path) > 0 {
 		var next hcl.Expression
 		switch e := expr.(type) {
@@ -145,7 +179,26 @@ func narrow(expr hcl.Expression, path cty.Path) (hcl.Range, cty.Path) {
 		}
 		expr, path = next, path[1:]
 	}
-	return expr.Range(), path
+	return expr, path
+}
+
+// keyRange is the place of the key that a path ends with, where that is written out.
+func keyRange(expr hcl.Expression, path cty.Path) (hcl.Range, bool) {
+	if len(path) == 0 {
+		return hcl.Range{}, false
+	}
+	name, ok := stepName(path[len(path)-1])
+	of, rest := follow(expr, path[:len(path)-1])
+	pairs, ds := hcl.ExprMap(of)
+	if !ok || len(rest) > 0 || ds.HasErrors() {
+		return hcl.Range{}, false
+	}
+	for _, p := range pairs {
+		if k, ds := p.Key.Value(nil); !ds.HasErrors() && k.IsKnown() && !k.IsNull() && k.Type() == cty.String && k.AsString() == name {
+			return p.Key.Range(), true
+		}
+	}
+	return hcl.Range{}, false
 }
 
 func stepName(s cty.PathStep) (string, bool) {

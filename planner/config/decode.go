@@ -176,9 +176,6 @@ func (d *decoder) nested(n *nested, index int) cty.Value {
 
 // attribute evaluates an argument and conforms it; with an error it is unknown.
 func (d *decoder) attribute(a *attribute) cty.Value {
-	if a.wrong {
-		return cty.UnknownVal(a.desc.Type)
-	}
 	v, ds := d.c.eval(a, d.ctx)
 	d.list = append(d.list, ds...)
 	if ds.HasErrors() {

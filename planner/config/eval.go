@@ -218,6 +218,9 @@ func (e *evaluation) named(at *site, u use, uses [][]use) (cty.Value, diag.List)
 
 // eval evaluates an argument. With errors the value is unknown.
 func (c *Config) eval(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List) {
+	if a.wrong {
+		return cty.DynamicVal, nil
+	}
 	switch e := a.expr.(type) {
 	case *hclsyntax.LiteralValueExpr:
 		return e.Val, nil

@@ -84,7 +84,7 @@ func TestWrongExpressionsOutsideOfFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                    "Missing expression",
 		`1 +`:                 "Missing expression",
-		`var.sise`:            `Did you mean "size"?`,
+		`var.sise`:            "Did you mean var.size?",
 		`each.key`:            "each.key has a value only in a block that has for_each",
 		`node.rank`:           "only in a task",
 		`count.index`:         "a block that has count",

@@ -99,6 +99,9 @@ func (p *fileReader) json() {
 		return
 	}
 	blocks := content.Blocks
+	for _, b := range blocks {
+		atLabel(b)
+	}
 	slices.SortStableFunc(blocks, func(a, b *hcl.Block) int { return a.DefRange.Start.Byte - b.DefRange.Start.Byte })
 	for _, b := range blocks {
 		p.block(b)
@@ -272,6 +275,7 @@ func (p *fileReader) open(in hcl.Body, where string) *body {
 	attrs, ds := in.JustAttributes()
 	p.diags = append(p.diags, translate(ds)...)
 	for _, a := range attrs {
+		p.keysTwice(a.Expr)
 		out.attrs = append(out.attrs, &attribute{name: a.Name, expr: p.sited(a.Expr), rng: a.Range, nameRange: a.NameRange, uses: usesOf(a.Expr), context: where})
 	}
 	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
@@ -284,7 +288,7 @@ func (p *fileReader) required(b *body, header hcl.Range, where string) {
 		return
 	}
 	for _, a := range b.object.Attrs {
-		if a.Required && !a.Label && b.attr(a.Name) == nil && !slices.ContainsFunc(b.blocks, func(n *nested) bool { return n.desc == a }) {
+		if a.Required && !a.Label && b.attr(a.Name) == nil && !slices.Contains(b.meant, a.Name) && !slices.ContainsFunc(b.blocks, func(n *nested) bool { return n.desc == a }) {
 			p.errorAt(header, "An argument is missing", "%s needs %s: %s", where, a.Name, a.Doc)
 		}
 	}

@@ -68,7 +68,7 @@ func (d *decoder) ignore(a *attribute, m *Meta, o *schema.Object) {
 	for _, item := range items {
 		t, ds := hcl.RelTraversalForExpr(item)
 		if ds.HasErrors() {
-			d.list = append(d.list, d.c.about(a, nil, item.Range(), "An attribute is needed", "Every element of ignore_changes is the name of an attribute without quotes, such as %s.", o.Attrs[0].Name)...)
+			d.list = append(d.list, d.c.about(a, nil, item.Range(), "An attribute is needed", "Every element of ignore_changes is the name of an attribute without quotes, such as %s.", unquoted(item, o.Attrs[0].Name))...)
 			continue
 		}
 		name := strings.TrimPrefix(traversalText(t), ".")

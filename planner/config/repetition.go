@@ -129,7 +129,7 @@ func (e *evaluation) forEach(b *Block, at *site) ([]Instance, *Deferred, diag.Li
 	case ty.IsSetType() && !v.IsWhollyKnown():
 		return nil, e.deferral(b, at, a), list
 	case ty.IsSetType() && !ty.ElementType().Equals(cty.String) && v.LengthInt() > 0:
-		return fail("for_each has the wrong type", "A set must be one of strings, because its elements become keys; this is a set of %s. Use a map, or { for x in ... : x.name => x }.", ty.ElementType().FriendlyName())
+		return fail("for_each has the wrong type", "A set must be one of strings, because its elements become keys; this is a set of %ss. Use a map, or { for x in ... : x.name => x }.", ty.ElementType().FriendlyName())
 	case !ty.IsMapType() && !ty.IsObjectType() && !ty.IsSetType():
 		return fail("for_each has the wrong type", "for_each needs a map, an object or a set of strings%s.", shown(v))
 	}

@@ -84,6 +84,7 @@ func once(list diag.List) diag.List {
 func CheckNames(decoded []*Decoded) diag.List {
 	type name struct{ kind, text string }
 	first := map[name]*Decoded{}
+	said := map[[2]*Block]bool{} // one error is enough for all repetitions of two blocks
 	var list diag.List
 	for _, d := range decoded {
 		if d.Name == "" {
@@ -98,6 +99,11 @@ func CheckNames(decoded []*Decoded) diag.List {
 		if !twice {
 			first[k] = d
 			continue
+		}
+		if pair := [2]*Block{other.Block, d.Block}; said[pair] {
+			continue
+		} else {
+			said[pair] = true
 		}
 		at, _, ok := d.Origin("name")
 		if !ok {

@@ -22,6 +22,8 @@ type Error struct {
 	// Path leads from the value that was read to the wrong one inside it: an attribute of an object or an
 	// element of a list. It is empty for the value itself.
 	Path cty.Path
+	// Key says that the last step of Path is wrong itself, not what it leads to.
+	Key bool
 }
 
 // Error is the summary and the detail in one line.

@@ -158,8 +158,9 @@ func (o object) only(known ...string) error {
 		if s := suggest(name, known); s != "" {
 			hint = " Did you mean " + quote(s) + "?"
 		}
-		return within(cty.GetAttrStep{Name: name}, mistake(o.noun+" has an unknown key",
-			"%s is no key here.%s The keys are %s.", quote(name), hint, strings.Join(known, ", ")))
+		e := mistake(o.noun+" has an unknown key", "%s is no key here.%s The keys are %s.", quote(name), hint, strings.Join(known, ", "))
+		e.Key = true
+		return within(cty.GetAttrStep{Name: name}, e)
 	}
 	return nil
 }

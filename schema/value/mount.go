@@ -24,7 +24,7 @@ type Mount struct {
 
 var mountWords = words{"Mount",
 	`A mount is SOURCE:PATH, where SOURCE is a volume's name or a path of the instance ("data:/data", "/mnt/cache:/cache"), ` +
-		`or an object { name, path } or { instance_path, path, optional }.`}
+		`or an object { volume, path } or { instance_path, path, optional }.`}
 
 var mountForms = forms[Mount]{words: mountWords, text: ParseMount, object: mountFromObject}
 
