@@ -53,3 +53,24 @@ func (s Subject) Within(m Module) Subject {
 
 // String returns the address.
 func (s Subject) String() string { return s.at.String() }
+
+// Contains tells whether a resource is the subject or a part of it. Without a key a step of the subject stands for all
+// repetitions; the support objects of what is in it are in it.
+func (s Subject) Contains(r Resource) bool {
+	if s.IsModule() {
+		call := s.at.Block
+		return r.Block.Module.Within(call.Module.Child(call.Name, call.Key))
+	}
+	at, of := s.at.Block, r.Block
+	switch {
+	case at.Type != of.Type || at.Name != of.Name:
+		return false
+	case at.Key.IsSet() && at.Key != of.Key:
+		return false
+	case of.Module.Static() != at.Module.Static() || !of.Module.Within(at.Module):
+		return false
+	case s.at.SupportName() != "":
+		return r.support == s.at.support && r.part == s.at.part && r.key == s.at.key
+	}
+	return s.at.part == partSelf || r.part == s.at.part && r.key == s.at.key
+}

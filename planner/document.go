@@ -27,7 +27,7 @@ func (w *walk) document() (*plan.Plan, error) {
 	p := &plan.Plan{
 		FormatVersion: plan.FormatVersion, DstackVersion: w.p.Version, CreatedAt: w.now.UTC().Truncate(time.Millisecond),
 		Lineage: w.state.Lineage(), Serial: w.state.Serial(), Head: w.state.Head(), Store: w.p.Store, Destroy: w.opts.Destroy,
-		Complete: len(w.deferred) == 0, Deferred: w.deferred, Changes: []*plan.Change{}, Drift: []*plan.Drift{}, Policies: []plan.Policy{},
+		Complete: len(w.deferred) == 0, Deferred: w.deferred, Partial: w.partial(), NotPlanned: w.notPlanned, RefreshOnly: w.opts.RefreshOnly, Changes: []*plan.Change{}, Drift: []*plan.Drift{}, Policies: []plan.Policy{},
 		Backends: map[string]plan.Backend{}, Revisions: map[string]plan.Revision{}, Steps: []plan.Step{},
 	}
 	sortItems(w.order)
@@ -137,11 +137,13 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 		c.Digests = nil
 	}
 	c.Evaluate = len(final.Sensitive) > 0 || slices.ContainsFunc(final.Unknown, func(p string) bool { return configured(it.object, p) })
+	c.Evaluate = c.Evaluate && !w.opts.RefreshOnly
 	if it.exists() {
 		prior := diff.Value{V: it.rec.live(), Digests: it.rec.Secrets}
 		shown := diff.Compare(it.object, prior, final, diff.Options{Also: func(a *schema.Attribute) bool { return a.Placed && !a.Many && it.comes() }})
 		shown = shown.Settle(it.forced)
-		c.Diff, c.UnchangedAttrs, c.ReplacePaths = shown.Diffs, shown.Unchanged, it.after.Forces
+		c.Diff, c.UnchangedAttrs = shown.Diffs, shown.Unchanged
+		c.ReplacePaths = slices.DeleteFunc(slices.Clone(it.after.Forces), func(path string) bool { return path == askedFor })
 	} else {
 		shown := diff.Compare(it.object, diff.Value{V: cty.NullVal(it.object.Type())}, final, diff.Options{})
 		c.Diff = shown.Diffs
@@ -212,7 +214,7 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 		p.NotChecked = append(p.NotChecked, plan.Note{Address: it.name, Text: why})
 		return
 	}
-	if rec.presence == providers.Present && rec.unmoved {
+	if rec.presence == providers.Present && rec.unmoved || w.opts.RefreshOnly && it.action != plan.NoOp {
 		return
 	}
 	d := &plan.Drift{Address: it.name, Kind: it.kind, Class: "informational"}
@@ -253,6 +255,10 @@ func (w *walk) groupsOf(p *plan.Plan) error {
 		}
 	}()
 	for _, m := range w.placed.solution.Groups {
+		m.Members = slices.DeleteFunc(slices.Clone(m.Members), func(a addr.Resource) bool { return w.items[a] == nil || !w.items[a].comes() })
+		if len(m.Members) == 0 {
+			continue // a partial plan leaves it out
+		}
 		g := plan.Group{ID: m.ID, Fixed: m.Fixed}
 		for _, a := range m.Members {
 			g.Members = append(g.Members, a.String())

@@ -28,6 +28,9 @@ func (w *walk) jobEnded(it *item) bool {
 	how := w.how(status, finished)
 	service := desired.Text(live, "type") == desired.TypeService
 	switch {
+	case it.asked:
+		it.fresh, it.action = true, plan.Create
+		it.reason = plan.AskedFor + "; " + how
 	case it.after.Action == diff.Replace:
 		it.fresh, it.action = true, plan.Create
 		it.reason = firstPath(it.after) + " changed; " + how
@@ -151,6 +154,8 @@ func (w *walk) endedAway(it *item) bool {
 	changed := diff.Compare(it.object, prior, want.clean, diff.Options{Ignore: w.ignored(it)}).Settle(nil)
 	service := desired.Text(it.want, "type") == desired.TypeService
 	switch {
+	case it.asked:
+		it.reason = plan.AskedFor + "; " + how
 	case changed.Action == diff.Replace:
 		it.reason = firstPath(changed) + " changed; " + how
 	case service && !stopped(status):

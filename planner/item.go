@@ -39,6 +39,7 @@ type item struct {
 	after   diff.Result
 	fresh   bool // the old one has ended: shown as a create though it is deleted first
 
+	asked  bool // --replace names it
 	frozen bool // of a deferred block: it stays as it is
 
 	needs    []string // addresses of resources and blocks that it stands on

@@ -223,6 +223,9 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 }
 
 func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
+	if w.opts.RefreshOnly {
+		return w.follow()
+	}
 	err := w.run(ctx)
 	if w.opts.Destroy {
 		w.diags = w.diags.Warnings() // what cannot be evaluated, because half of it is gone, can be destroyed
@@ -306,6 +309,9 @@ func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
 	}
 	intents := w.intents()
 	w.leave()
+	if intents = w.choose(intents); w.diags.HasErrors() {
+		return nil, w.diags.Err()
+	}
 	if w.diags = append(w.diags, w.protect()...); w.diags.HasErrors() {
 		return nil, w.diags.Err()
 	}
@@ -534,6 +540,9 @@ func (w *walk) outputs() map[string]*plan.Output {
 				continue
 			}
 			out[b.Addr.Name] = plannedOutput(o, recorded, w.state.Digest)
+			if p := out[b.Addr.Name]; p.Unknown && w.partial() {
+				w.keepOutput(out, b.Addr.Name, recorded)
+			}
 		}
 	}
 	for name, old := range recorded {

@@ -30,8 +30,8 @@ type steps struct {
 // edge says that a step comes after another.
 type edge struct{ step, needs int }
 
-// steps makes the steps of all items, sorted so that they could be done one by one.
-func (w *walk) steps() ([]plan.Step, error) {
+// newSteps finds out what addresses stand for.
+func (w *walk) newSteps() *steps {
 	s := &steps{w: w, up: map[*item]int{}, down: map[*item]int{}, ready: map[string]int{}, blocks: map[addr.Block][]*item{}, alike: map[addr.Block][]addr.Block{}, former: map[string][]*item{}}
 	for _, it := range w.order {
 		if it.kind != addr.KindSupport {
@@ -49,6 +49,12 @@ func (w *walk) steps() ([]plan.Step, error) {
 	for _, blocks := range s.alike {
 		slices.SortFunc(blocks, func(a, b addr.Block) int { return a.Instance(addr.NoKey).Self().Compare(b.Instance(addr.NoKey).Self()) })
 	}
+	return s
+}
+
+// steps makes the steps of all items, sorted so that they could be done one by one.
+func (w *walk) steps() ([]plan.Step, error) {
+	s := w.newSteps()
 	for _, it := range w.order {
 		s.make(it)
 	}
@@ -82,6 +88,8 @@ func (s *steps) wish(step, needs int) { s.may = append(s.may, edge{step, needs})
 // make adds the steps of one item.
 func (s *steps) make(it *item) {
 	switch {
+	case it.action == plan.Forget:
+		s.down[it] = s.add(plan.Step{Address: it.name, Op: plan.OpForget, Deposed: it.rec.Deposed})
 	case it.action == plan.Delete:
 		op := plan.OpDelete
 		if it.rec.presence == providers.Gone {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -35,5 +36,9 @@ type PlanOptions struct {
 	Writer      *statefile.Holder // who holds the lock now; its open intents are being changed, not in flight
 	Destroy     bool
 	NoRefresh   bool
-	Parallelism int // calls at a time; 10 unless set
+	RefreshOnly bool           // only the record follows what is there
+	Targets     []addr.Subject // plan these and what they need, nothing else; all unless set
+	Excludes    []addr.Subject // leave these out, and what needs them
+	Replace     []addr.Subject // replace these though nothing differs
+	Parallelism int            // calls at a time; 10 unless set
 }

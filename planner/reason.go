@@ -66,6 +66,9 @@ func (it *item) why(diffs []plan.AttrDiff) string {
 
 // whyReplace gives the sentence of what forces the replacement.
 func (it *item) whyReplace() string {
+	if it.asked {
+		return it.forced[askedFor]
+	}
 	for _, path := range it.after.Forces {
 		if why := it.forced[path]; why != "" {
 			switch {

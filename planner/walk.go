@@ -61,6 +61,7 @@ type walk struct {
 	oldFirst     map[addr.Resource]bool              // what cannot be made before the old one is destroyed
 	discarded    map[addr.Resource]string            // instances that runs brought and that are of no use any more, with why
 	alternatives map[altKey]*alternative
+	notPlanned   []plan.Note // what a partial plan leaves out
 }
 
 // decodedBlock is what a block came to, kept for the second walk when it refers to nothing that can differ there.
@@ -395,6 +396,10 @@ func (w *walk) add(r desired.Resource, d *config.Decoded) *item {
 		it.needs = w.references(d)
 	}
 	maps.Copy(it.forced, w.stopped[r.Addr])
+	if w.asked(r.Addr) {
+		it.asked = true
+		it.forced[askedFor] = plan.AskedFor
+	}
 	w.locate(it)
 	w.items[r.Addr] = it
 	w.order = append(w.order, it)

@@ -150,6 +150,10 @@ func (e *engine) recordOnly(ctx context.Context, w *worker, s *step) (*entry, er
 		locks: []lockName{{name: ref.Address}},
 		records: func() ([]statefile.Record, error) {
 			next := prior.Clone()
+			if e.opts.Plan.RefreshOnly { // nothing else of it is new
+				next.Attributes, next.Changed = want.json, e.changed()
+				return []statefile.Record{statefile.NewPut(e.clock.Now(), next, "")}, nil
+			}
 			next.Attributes, next.Secrets, next.Needs = want.json, want.clean.Digests, e.needsOf(c)
 			next.Declared, next.Protected, next.Changed = declared(c.Declared), c.Protected, e.changed()
 			e.succeed(next, prior)
@@ -162,7 +166,7 @@ func (e *engine) recordOnly(ctx context.Context, w *worker, s *step) (*entry, er
 func (e *engine) forget(s *step) *entry {
 	ref := statefile.Ref{Address: s.plan.Address, Deposed: s.plan.Deposed}
 	reason := statefile.Gone
-	if s.change.Action == plan.Forget {
+	if s.change.Action == plan.Forget && !e.opts.Plan.RefreshOnly {
 		reason = statefile.Forgotten
 	}
 	out := &entry{}

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dstackai/dstack-planner/diag"
@@ -25,8 +27,10 @@ type Plan struct {
 	Store   string `json:"store"` // in words: "the folder .dstack/state"
 	Destroy bool   `json:"destroy,omitempty"`
 
-	Complete    bool               `json:"complete"` // false: something is deferred
-	Partial     bool               `json:"partial"`  // true: targeted
+	Complete    bool               `json:"complete"`              // false: something is deferred
+	Partial     bool               `json:"partial"`               // true: targeted, or something is excluded
+	NotPlanned  []Note             `json:"not_planned,omitempty"` // changes that a partial plan leaves out, with why
+	RefreshOnly bool               `json:"refresh_only,omitempty"`
 	Summary     Summary            `json:"summary"`
 	Changes     []*Change          `json:"changes"`
 	Unchanged   int                `json:"unchanged"`
@@ -52,6 +56,14 @@ type Plan struct {
 	Backends   map[string]Backend  `json:"backends,omitempty"`
 	Revisions  map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes
 	Intents    []IntentDecision    `json:"intents,omitempty"`   // what becomes of intents that are open
+}
+
+// AskedFor begins the reason of what is replaced on request alone.
+const AskedFor = "--replace asks for it"
+
+// Replaces tells whether something is replaced on request alone.
+func (p *Plan) Replaces() bool {
+	return slices.ContainsFunc(p.Changes, func(c *Change) bool { return strings.HasPrefix(c.Reason, AskedFor) })
 }
 
 // Summary counts declared things, a replace once; support objects have a count of their own.

@@ -137,7 +137,7 @@ func (m *markdown) remarks() string {
 	}
 	for _, r := range m.v.remarks() {
 		switch r.word {
-		case "Not checked", "Drift", "Note", "Checks":
+		case "Left out", "Not checked", "Drift", "Note", "Checks":
 			list = append(list, remark{strings.ToLower(r.word), r.text})
 		}
 	}

@@ -17,6 +17,9 @@ func (v *changeView) remarks() []remark {
 			out = append(out, remark{"Deferred", clean(n.Text)})
 		}
 	}
+	for _, n := range foldNotes(v.p.NotPlanned) {
+		out = append(out, remark{"Left out", n})
+	}
 	for _, n := range foldNotes(v.p.NotChecked) {
 		out = append(out, remark{"Not checked", n})
 	}

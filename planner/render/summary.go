@@ -92,6 +92,10 @@ func headline(p *plan.Plan) string {
 	}
 	word := "Plan: "
 	switch {
+	case p.RefreshOnly:
+		word = "Refresh of the record: "
+	case p.Destroy && p.Partial:
+		word = "Partial destroy plan: "
 	case p.Destroy:
 		word = "Destroy plan: "
 	case p.Partial:
@@ -136,6 +140,10 @@ func next(p *plan.Plan, o Options) string {
 	switch {
 	case o.Saved != "":
 		return "To apply exactly this plan:\n  dstack apply " + shellWord(o.Saved) + "\n"
+	case p.RefreshOnly:
+		return "To do this:\n  dstack refresh\n"
+	case p.Partial || p.Replaces():
+		return "To do this, give dstack apply the same flags, or save the plan with --out.\n"
 	case p.Destroy:
 		return "To do this:\n  dstack destroy\n"
 	}

@@ -50,8 +50,8 @@ What can be written in a block: dstack help fleet`,
 				return err
 			}
 			if len(args) == 1 {
-				if ap.destroy || ap.noRefresh {
-					return usage(cmd, "--destroy and --no-refresh say how to make a plan, and %s is made.", args[0])
+				if ap.given() {
+					return usage(cmd, "--destroy, --refresh-only, --no-refresh, --target, --exclude and --replace say how to make a plan, and %s is made.", args[0])
 				}
 				return a.applySaved(cmd, ap, args[0])
 			}
@@ -61,7 +61,7 @@ What can be written in a block: dstack help fleet`,
 	ap.register(cmd)
 	jsonFlag(a, cmd, "print one event a line; nobody is asked")
 	fs := cmd.Flags()
-	fs.BoolVar(&ap.destroy, "destroy", false, "destroy everything that is recorded")
+	ap.changing(cmd)
 	fs.BoolVar(&ap.wait, "wait", false, "wait for tasks to end, and exit 1 unless all are done")
 	fs.StringVar(&ap.follow, "follow", "", "print the output of a `RUN` until its end, and exit 0 only if it is done")
 	cmd.MarkFlagsMutuallyExclusive("wait", "follow")
@@ -82,6 +82,26 @@ func destroyCommand(a *app) *cobra.Command {
 	}
 	ap.register(cmd)
 	jsonFlag(a, cmd, "print one event a line; nobody is asked")
+	return cmd
+}
+
+func refreshCommand(a *app) *cobra.Command {
+	var ap applying
+	cmd := &cobra.Command{
+		Use: "refresh", Short: "Let the record follow what is there", Args: args(0, 0, ""),
+		Long: `Asks the providers about everything that is recorded, and writes down what differs; what is gone is taken out. Nothing else changes. To see it first: dstack plan --refresh-only`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := ap.check(cmd); err != nil {
+				return err
+			}
+			ap.refreshOnly, ap.approved = true, true
+			return a.applyFresh(cmd, ap, "refresh")
+		},
+	}
+	ap.inputs.register(cmd)
+	cmd.Flags().IntVar(&ap.parallelism, "parallelism", 10, "how many calls are made at a time")
+	cmd.Flags().DurationVar(&ap.lockTimeout, "lock-timeout", 0, "how long to wait while somebody else changes the state")
+	jsonFlag(a, cmd, "print one event a line")
 	return cmd
 }
 

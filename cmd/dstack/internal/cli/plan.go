@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/plan"
@@ -20,6 +21,25 @@ type planning struct {
 	parallelism int
 	verbose     bool
 	policies    []string // folders of policies beside those of the configuration
+	refreshOnly bool
+	targets     subjects
+	excludes    subjects
+	replace     subjects
+}
+
+// subjects are the values of a flag that takes addresses.
+type subjects []addr.Subject
+
+func (s *subjects) String() string { return "" }
+func (*subjects) Type() string     { return "ADDRESS" }
+
+func (s *subjects) Set(text string) error {
+	one, err := addr.ParseSubject(text)
+	if err != nil {
+		return err
+	}
+	*s = append(*s, one)
+	return nil
 }
 
 func (p *planning) register(cmd *cobra.Command) {
@@ -27,7 +47,28 @@ func (p *planning) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.noRefresh, "no-refresh", false, "do not ask providers what is there; trust what is recorded")
 	cmd.Flags().IntVar(&p.parallelism, "parallelism", 10, "how many calls are made at a time")
 	cmd.Flags().StringArrayVar(&p.policies, "policy", nil, "judge the plan by the policies in a `DIR`ectory as well; can be repeated")
+	cmd.Flags().Var(&p.targets, "target", "plan only a block, module or resource and what it needs; can be repeated")
+	cmd.Flags().Var(&p.excludes, "exclude", "leave out a block, module or resource and what needs it; can be repeated")
 	cmd.Flags().BoolVarP(&p.verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
+}
+
+// changing adds the flags of what does more than destroy.
+func (p *planning) changing(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.BoolVar(&p.destroy, "destroy", false, "destroy everything that is recorded")
+	fs.BoolVar(&p.refreshOnly, "refresh-only", false, "change nothing but the record, which follows what is there")
+	fs.Var(&p.replace, "replace", "replace a resource though nothing of it differs; can be repeated")
+	cmd.MarkFlagsMutuallyExclusive("refresh-only", "destroy")
+	cmd.MarkFlagsMutuallyExclusive("refresh-only", "no-refresh")
+	for _, name := range []string{"target", "exclude", "replace"} {
+		cmd.MarkFlagsMutuallyExclusive("refresh-only", name)
+	}
+	cmd.MarkFlagsMutuallyExclusive("replace", "destroy")
+}
+
+// given tells whether something says how a plan is to be made.
+func (p *planning) given() bool {
+	return p.destroy || p.noRefresh || p.refreshOnly || len(p.targets)+len(p.excludes)+len(p.replace) > 0
 }
 
 // check refuses numbers that make no sense.
@@ -150,7 +191,7 @@ What can be written in a block: dstack help fleet`,
 	jsonFlag(a, cmd, "print one event a line")
 	fs := cmd.Flags()
 	fs.StringVar(&out, "out", "", "save the plan to a `FILE`, for apply and show")
-	fs.BoolVar(&in.destroy, "destroy", false, "plan to destroy everything that is recorded")
+	in.changing(cmd)
 	fs.Var(&detailed, "detailed-exitcode", "exit 2 if there are changes; with =risk also 7 for drift alone, and 8 if something is destroyed or replaced")
 	fs.Lookup("detailed-exitcode").NoOptDefVal = "changes"
 	return cmd
@@ -163,7 +204,8 @@ func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, bes
 		// Best effort: without it an operation that goes on now is shown as one that was cut off.
 		writer, _ = f.store.Holder(ctx)
 	}
-	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, NoRefresh: in.noRefresh, Parallelism: in.parallelism})
+	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, NoRefresh: in.noRefresh, Parallelism: in.parallelism,
+		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Replace: in.replace})
 	if ctx.Err() != nil {
 		return nil, exit(exitInterrupted)
 	}

@@ -1,0 +1,166 @@
+package planner_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner"
+)
+
+const chosen = `
+fleet "one" {
+  nodes = 1
+}
+fleet "two" {
+  nodes = 1
+}
+volume "data" {
+  region = "us-east-1"
+  size   = "1GB"
+}
+volume "named" {
+  region = "us-east-1"
+  size   = "1GB"
+  name   = "by-${volume.data.name}"
+}
+task "tt" {
+  fleet    = fleet.one
+  commands = ["exit 0"]
+}
+output "named" {
+  value = volume.named.name
+}
+output "size" {
+  value = volume.data.volume_id
+}
+`
+
+func subjectsOf(t *testing.T, addresses ...string) []addr.Subject {
+	t.Helper()
+	var out []addr.Subject
+	for _, a := range addresses {
+		s, err := addr.ParseSubject(a)
+		require.NoError(t, err)
+		out = append(out, s)
+	}
+	return out
+}
+
+func TestTargetsAndExcludes(t *testing.T) {
+	all := []string{"create fleet.one.instance[0]", "create fleet.two.instance[0]", "create task.tt.job[0] on fleet.one.instance[0]", "create volume.data", "create volume.named"}
+	for name, tc := range map[string]struct {
+		targets, excludes []string
+		want              []string
+		left              []string // those of which something is said
+	}{
+		"all of it": {want: all},
+		"a target brings what it needs": {
+			targets: []string{"task.tt"}, want: []string{"create fleet.one.instance[0]", "create task.tt.job[0] on fleet.one.instance[0]"},
+			left: []string{"fleet.two.instance[0]: no target needs it", "volume.data: no target needs it", "volume.named: no target needs it"},
+		},
+		"a resource as target": {
+			targets: []string{"fleet.two.instance[0]", "volume.named"}, want: []string{"create fleet.two.instance[0]", "create volume.data", "create volume.named"},
+			left: []string{"fleet.one.instance[0]: no target needs it", "task.tt.job[0]: no target needs it"},
+		},
+		"an exclude takes along what needs it": {
+			excludes: []string{"volume.data", "fleet.one"}, want: []string{"create fleet.two.instance[0]"},
+			left: []string{
+				"fleet.one.instance[0]: excluded", "task.tt.job[0]: it needs fleet.one.instance[0], which is left out", "volume.data: excluded",
+				"volume.named: it needs volume.data, which is left out",
+			},
+		},
+		"both": {
+			targets: []string{"volume.named", "fleet.two"}, excludes: []string{"volume.data"}, want: []string{"create fleet.two.instance[0]"},
+			left: []string{
+				"fleet.one.instance[0]: no target needs it", "task.tt.job[0]: no target needs it", "volume.data: excluded",
+				"volume.named: it needs volume.data, which is left out",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLife(t)
+			p := l.planWith(chosen, planner.PlanOptions{Targets: subjectsOf(t, tc.targets...), Excludes: subjectsOf(t, tc.excludes...)})
+			got := slices.DeleteFunc(actions(p), func(s string) bool { return strings.Contains(s, ".support[") })
+			slices.Sort(got)
+			require.Empty(t, cmp.Diff(tc.want, got))
+			require.Equal(t, len(tc.targets)+len(tc.excludes) > 0, p.Partial)
+			left := slices.DeleteFunc(notes(p.NotPlanned), func(s string) bool { return strings.Contains(s, ".support[") })
+			require.Empty(t, cmp.Diff(tc.left, left))
+			for _, s := range p.Steps {
+				require.False(t, slices.ContainsFunc(tc.excludes, func(e string) bool { return strings.HasPrefix(s.Address, e) }), s.Address)
+			}
+			_, err := l.carry(chosen, p)
+			require.NoError(t, err)
+			l.apply(chosen) // the rest
+			require.Len(t, l.objects("instance", "volume", "job"), 5)
+		})
+	}
+}
+
+func TestExcludedThingsKeepWhatTheyStandOn(t *testing.T) {
+	l := newLife(t)
+	l.apply(chosen)
+	without := strings.Replace(strings.Replace(chosen, "fleet \"one\" {\n  nodes = 1\n}\n", "", 1), "  fleet    = fleet.one\n", "  fleet    = fleet.two\n", 1)
+
+	p := l.planWith(without, planner.PlanOptions{Excludes: subjectsOf(t, "task.tt")})
+	require.Empty(t, actions(p), "the instance under the job cannot go")
+	require.Contains(t, notes(p.NotPlanned), "fleet.one.instance[0]: it needs task.tt.job[0], which is left out")
+
+	p = l.planWith(without, planner.PlanOptions{Targets: subjectsOf(t, "fleet.one")})
+	require.Contains(t, actions(p), "delete fleet.one.instance[0]")
+	require.True(t, slices.ContainsFunc(actions(p), func(a string) bool { return strings.Contains(a, "task.tt.job[0]") }), "the job on it has to go with it")
+}
+
+func TestTargetsThatMeanNothingAreMistakes(t *testing.T) {
+	p, diags := newPlanner(t, newLife(t).world, backendFake+chosen)
+	require.NoError(t, diags.Err())
+	_, diags = p.Plan(t.Context(), planner.PlanOptions{State: emptyState(), Targets: subjectsOf(t, "volume.dta")})
+	require.ErrorContains(t, diags.Err(), `--target volume.dta matches no block and no resource of the configuration or the state. Did you mean "volume.data"?`)
+}
+
+func TestReplace(t *testing.T) {
+	l := newLife(t)
+	l.apply(chosen)
+	p := l.planWith(chosen, planner.PlanOptions{Replace: subjectsOf(t, "volume.named", "task.tt")})
+	require.Empty(t, cmp.Diff([]string{"create task.tt.job[0]", "delete,create volume.named"}, withoutPlaces(actions(p))))
+	for _, c := range p.Changes {
+		require.True(t, strings.HasPrefix(c.Reason, "--replace asks for it"), c.Reason)
+		require.Empty(t, c.ReplacePaths)
+	}
+	_, err := l.carry(chosen, p)
+	require.NoError(t, err)
+	l.still(chosen)
+}
+
+func withoutPlaces(list []string) []string {
+	var out []string
+	for _, s := range list {
+		s, _, _ = strings.Cut(s, " on ")
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestRefreshOnly(t *testing.T) {
+	l := newLife(t)
+	l.apply(chosen)
+	for _, o := range l.objects("volume") {
+		if o.Address == "volume.named" {
+			require.NoError(t, l.world.Delete(o.ID))
+		}
+	}
+	p := l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})
+	require.Empty(t, cmp.Diff([]string{"forget volume.named"}, actions(p)))
+	require.Equal(t, 1, p.Summary.Forget)
+	_, err := l.carry(chosen, p)
+	require.NoError(t, err)
+	require.Empty(t, actions(l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})))
+	require.Empty(t, cmp.Diff([]string{"create volume.named"}, actions(l.plan(chosen))))
+	require.Equal(t, "new block, main.dstack.hcl:15", l.plan(chosen).Changes[0].Reason)
+}
