@@ -179,7 +179,7 @@ func (p *Planner) outputs(pl *plan.Plan, r *resolver, state *statefile.State) (m
 
 // Changed tells whether an apply would do anything: steps, outputs, or intents to close.
 func Changed(p *plan.Plan) bool {
-	if len(p.Steps) > 0 || slices.ContainsFunc(p.Intents, func(d plan.IntentDecision) bool { return d.Close }) {
+	if len(p.Steps)+len(p.Moves) > 0 || slices.ContainsFunc(p.Intents, func(d plan.IntentDecision) bool { return d.Close }) {
 		return true
 	}
 	for _, o := range p.Outputs {

@@ -36,7 +36,7 @@ func (w *walk) document() (*plan.Plan, error) {
 		if it.note != "" && it.action == plan.NoOp {
 			p.Notes = append(p.Notes, plan.Note{Address: it.name, Text: it.note})
 		}
-		if it.action == plan.NoOp {
+		if it.action == plan.NoOp && w.previous(it) == "" {
 			if it.kind != addr.KindSupport {
 				p.Unchanged++
 			}
@@ -60,6 +60,7 @@ func (w *walk) document() (*plan.Plan, error) {
 	for _, c := range p.Changes {
 		count(&p.Summary, c)
 	}
+	w.movesOf(p)
 	w.cost(p)
 	if err := w.inputs(p); err != nil {
 		return nil, err
@@ -97,6 +98,7 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 		RecordOnly: it.recordOnly(), Offer: it.offer, Zone: it.zone, Group: it.group, LeftOut: it.leftOut, Placement: it.placement,
 		Needs: dedup(it.needs)}
 	c.Protected, c.EndsRun = it.protected(), it.endsRun
+	c.PreviousAddress = w.previous(it)
 	if it.comes() {
 		c.Attempt = it.attempt
 	}

@@ -218,11 +218,13 @@ type stage struct {
 	hcl     string
 	before  string // delete, mutate, stop or unreachable: something of the world
 	which   int
-	wait    int    // minutes that pass
-	faults  string // of the apply: a part of a script
-	breakAt int    // records after which nothing can be recorded any more, 0 for all
-	stopAt  int    // events after which the apply is interrupted
-	cancel  bool   // it is cancelled then
+	wait    int      // minutes that pass
+	faults  string   // of the apply: a part of a script
+	breakAt int      // records after which nothing can be recorded any more, 0 for all
+	stopAt  int      // events after which the apply is interrupted
+	cancel  bool     // it is cancelled then
+	renamed []string // blocks that get other labels afterwards
+	late    bool     // the renames are planned together with the next stage
 }
 
 func drawStages(t *rapid.T) []stage {

@@ -34,16 +34,7 @@ import (
 const evolveChecks = 60
 
 func TestConfigurationsEvolveAndNothingIsLostOrLeft(t *testing.T) {
-	// Unless somebody asks for more, the lives are always the same: a search is for those who wait for it.
-	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(evolveChecks), "rapid.seed": "1"} {
-		asked := false
-		flag.Visit(func(f *flag.Flag) { asked = asked || strings.HasPrefix(f.Name, "rapid.") })
-		if f := flag.Lookup(name); !asked {
-			before := f.Value.String()
-			require.NoError(t, f.Value.Set(value))
-			defer func() { require.NoError(t, f.Value.Set(before)) }()
-		}
-	}
+	fixed(t, evolveChecks)
 	rapid.Check(t, func(rt *rapid.T) {
 		stages := drawStages(rt)
 		var failed error
@@ -54,15 +45,34 @@ func TestConfigurationsEvolveAndNothingIsLostOrLeft(t *testing.T) {
 	})
 }
 
+// fixed lets a property be checked so often unless -rapid.checks says, and always with the same draws: a search is for those
+// who ask for one.
+func fixed(t *testing.T, checks int) {
+	t.Helper()
+	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(checks), "rapid.seed": "1"} {
+		asked := false
+		flag.Visit(func(f *flag.Flag) { asked = asked || strings.HasPrefix(f.Name, "rapid.") })
+		if f := flag.Lookup(name); !asked {
+			before := f.Value.String()
+			require.NoError(t, f.Value.Set(value))
+			t.Cleanup(func() { require.NoError(t, f.Value.Set(before)) })
+		}
+	}
+}
+
 // evolution is a life of which every property is looked at.
 type evolution struct {
-	t     *testing.T
-	dir   string
-	world *fake.World
-	store *statefile.Local
-	hcl   string
-	fault string
-	told  strings.Builder
+	t      *testing.T
+	dir    string
+	world  *fake.World
+	store  *statefile.Local
+	hcl    string
+	base   string // hcl before blocks were renamed
+	fault  string
+	names  labels
+	untold bool // an apply that moved things was cut off before it told the provider
+	stage  int  // of renames
+	told   strings.Builder
 }
 
 // evolve plays a life: each stage is planned and applied, what failed is applied again, and in the end all is destroyed.
@@ -84,6 +94,9 @@ func evolve(t *testing.T, stages []stage) (failed error) {
 	for n, s := range stages {
 		if err := e.play(s); err != nil {
 			return fmt.Errorf("stage %d: %w", n, err)
+		}
+		if err := e.rename(s); err != nil {
+			return fmt.Errorf("stage %d, renamed: %w", n, err)
 		}
 	}
 	if err := e.converge(planner.PlanOptions{Destroy: true}); err != nil {
@@ -115,8 +128,8 @@ func (e *evolution) tell(format string, args ...any) { fmt.Fprintf(&e.told, form
 // play lives one stage.
 func (e *evolution) play(s stage) error {
 	e.tell("--- wait %d min, %s %d, faults %s, break %d, stop %d %t\n%s", s.wait, s.before, s.which, s.faults, s.breakAt, s.stopAt, s.cancel, s.hcl)
-	before := e.hcl
-	e.hcl = s.hcl
+	before, base := e.hcl, e.base
+	e.hcl, e.base = e.names.text(s.hcl), s.hcl
 	time.Sleep(time.Duration(s.wait) * time.Minute)
 	undo, err := e.outside(s)
 	if err != nil {
@@ -133,10 +146,11 @@ func (e *evolution) play(s stage) error {
 	case err != nil:
 		return err
 	case refused:
-		e.hcl = before
+		e.hcl, e.base = before, base
 		return nil
 	}
 	if s.faults != "" || s.breakAt > 0 || s.stopAt > 0 {
+		e.untold = e.untold || len(p.Moves) > 0
 		if _, err := e.carry(p, s); err != nil {
 			return err
 		}
@@ -407,10 +421,10 @@ func (e *evolution) same() error {
 	}
 	var have, want []string
 	for _, o := range objects {
-		have = append(have, o.Address+" "+o.ID)
+		have = append(have, e.tag(o.Address)+" "+o.ID)
 	}
 	for _, r := range state.Resources() {
-		want = append(want, r.Ref().String()+" "+r.ID)
+		want = append(want, e.tag(r.Ref().String())+" "+r.ID)
 	}
 	slices.Sort(have)
 	slices.Sort(want)

@@ -68,14 +68,15 @@ func (p *Planner) explained(l diag.List) diag.List {
 
 // prepare evaluates the backends, and asks the providers what is there.
 func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.List) {
-	if len(p.Config.Moved())+len(p.Config.Removed()) > 0 {
-		return nil, diag.Errorf("Blocks are not planned yet", "The blocks moved and removed are read, and this version does not plan them yet.")
-	}
 	levels, diags := p.Config.Order()
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	w := &walk{p: p, opts: opts, now: p.Now(), state: opts.State, levels: levels, decoded: map[addr.Block]*decodedBlock{},
+	moved, ds := p.relocate(opts.State)
+	if diags = append(diags, ds...); diags.HasErrors() {
+		return nil, diags
+	}
+	w := &walk{p: p, opts: opts, now: p.Now(), state: moved.state, moved: moved, names: moved.state.Names(), levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
 		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}, reads: readings{answers: map[string]*answer{}}}
 	blocks, ds := w.backendBlocks()
@@ -83,7 +84,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	w.backends, ds = p.collect(ctx, opts.State, blocks, w.needsBackend())
+	w.backends, ds = p.collect(ctx, moved.state, blocks, w.needsBackend())
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
 		return nil, diags
@@ -95,7 +96,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 		w.backends.close()
 		return nil, append(diags, diag.From(err, "State cannot be refreshed")...)
 	}
-	w.diags = diags
+	w.early, w.diags = diags, diags
 	return w, diags
 }
 
@@ -227,6 +228,9 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 		return w.follow()
 	}
 	err := w.run(ctx)
+	if !w.opts.Destroy && !w.diags.HasErrors() {
+		w.diags = append(w.diags, w.stillWanted()...)
+	}
 	if w.opts.Destroy {
 		w.diags = w.diags.Warnings() // what cannot be evaluated, because half of it is gone, can be destroyed
 	}

@@ -116,6 +116,12 @@ func (s *steps) make(it *item) {
 		}
 		s.up[it] = s.add(plan.Step{Address: it.name, Op: op})
 	}
+	if s.w.previous(it) != "" && it.stays() {
+		moved := s.add(plan.Step{Address: it.name, Op: plan.OpMove})
+		if up, changes := s.up[it]; changes {
+			s.need(up, moved)
+		}
+	}
 }
 
 func deposedKey(it *item) string { return fmt.Sprintf("r%d", it.rec.Revision) }

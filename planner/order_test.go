@@ -92,10 +92,10 @@ func TestOrder(t *testing.T) {
 			change("  placement = \"cluster\"", "  placement = \"cluster\"\n  regions   = [\"us-east-1\"]\n  lifecycle {\n    create_before_destroy = true\n  }", "volumes  =", "# "),
 			change("  placement = \"cluster\"", "  placement = \"cluster\"\n  regions   = [\"us-west-2\"]\n  lifecycle {\n    create_before_destroy = true\n  }", "volumes  =", "# "),
 			[][2]string{{"delete old " + node0, "create " + node0}, {"delete old " + node0, "delete " + job0}, {"create " + node0, "create " + close0}, {"delete old " + close0, "delete old " + node0}}},
-		"a job starts after the volumes of a block that has count now": {
-			change("count  = 2\n", "", "volumes  = [{ volume = volume.data[node.rank], path = \"/data\" }]", "env = { ID = try(volume.data.id, volume.data[0].id) }"),
-			change("volumes  = [{ volume = volume.data[node.rank], path = \"/data\" }]", "env = { ID = try(volume.data.id, volume.data[0].id) }"),
-			[][2]string{{"create " + job0, "create volume.data[0]"}}},
+		"a job starts after the volumes of a block that has for_each now": {
+			change("count  = 2\n", "", "volumes  = [{ volume = volume.data[node.rank], path = \"/data\" }]", "env = { ID = try(volume.data.id, volume.data[\"a\"].id) }"),
+			change("count  = 2", `for_each = toset(["a"])`, "volumes  = [{ volume = volume.data[node.rank], path = \"/data\" }]", "env = { ID = try(volume.data.id, volume.data[\"a\"].id) }"),
+			[][2]string{{"create " + job0, `create volume.data["a"]`}}},
 		"replicas are replaced one after another": {cluster, change(`["serve"]`, `["serve --v2"]`), [][2]string{
 			{"update " + route0, "create service.llama.job[0]"}, {"delete old service.llama.job[0]", "update " + route0}, {"create service.llama.job[1]", "delete old service.llama.job[0]"}}},
 	} {

@@ -99,8 +99,8 @@ func decode(resources []*statefile.Resource) ([]*record, error) {
 	return out, g.Wait()
 }
 
-// ours is what was seen, with the attributes that only the record knows: a constraint or an idle time changes without a
-// call, so a provider may still have the former one. Secrets that a provider shows are taken out.
+// ours is what was seen, with the attributes that only the record knows: a constraint, an idle time or the address of another
+// thing changes without a call, so a provider may still have the former one. Secrets that a provider shows are taken out.
 func ours(o *schema.Object, r *record, seen cty.Value) cty.Value {
 	recorded := r.value
 	if recorded.RawEquals(seen) {
@@ -119,7 +119,7 @@ func ours(o *schema.Object, r *record, seen cty.Value) cty.Value {
 	}
 	attrs := seen.AsValueMap()
 	for _, a := range o.Attrs {
-		if a.Change == schema.Constraint || a.Change == schema.Record {
+		if a.Change == schema.Constraint || a.Change == schema.Record || a.HoldsAddresses() {
 			attrs[a.Name] = recorded.GetAttr(a.Name)
 		}
 	}

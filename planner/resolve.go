@@ -139,6 +139,7 @@ func (r *resolver) decode(b *config.Block, a addr.Instance) (*config.Decoded, er
 	for _, inst := range instances {
 		if inst.Addr == a {
 			d, diags := r.p.Config.Decode(inst, r)
+			keepName(r.state().Names(), d)
 			return d, diags.Err()
 		}
 	}

@@ -24,7 +24,9 @@ type walk struct {
 	p        *Planner
 	opts     PlanOptions
 	now      time.Time
-	state    *statefile.State
+	state    *statefile.State // with what moves where it goes
+	moved    *relocation
+	names    map[string]string // that blocks have kept, by address
 	levels   [][]*config.Block
 	backends *backends
 	records  map[statefile.Ref]*record
@@ -47,6 +49,7 @@ type walk struct {
 	dropped  map[addr.Block]bool // deferred blocks
 	decoded  map[addr.Block]*decodedBlock
 	ended    map[addr.Resource]bool // jobs that ended and stay as they are
+	early    diag.List              // warnings of what came before the walks
 	diags    diag.List
 	rules    rules                      // what became of conditions, in the last walk
 	pending  map[addr.Instance]*pending // conditions that apply has to look at
@@ -107,7 +110,7 @@ func (w *walk) run(ctx context.Context) error {
 	w.profiles = map[string]cty.Value{}
 	w.dropped = map[addr.Block]bool{}
 	w.ended = map[addr.Resource]bool{}
-	w.diags = nil
+	w.diags = slices.Clone(w.early)
 	w.defaults = map[addr.Module]cty.Value{}
 	w.reads.found = map[addr.Block]map[addr.Key]cty.Value{}
 	for _, level := range w.levels {
@@ -272,6 +275,7 @@ func (w *walk) decode(b *config.Block) (*decodedBlock, bool) {
 			continue
 		}
 		d, diags := w.p.Config.Decode(inst, w)
+		keepName(w.names, d)
 		w.diags = append(w.diags, diags...)
 		if diags.HasErrors() {
 			failed = true
@@ -308,6 +312,7 @@ func (w *walk) decodeEarly() <-chan map[addr.Block]*decodedBlock {
 				if said = append(said, ds...); len(said) > 0 {
 					break
 				}
+				keepName(w.names, one)
 				d.instances = append(d.instances, one)
 			}
 			if len(said) == 0 {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/zclconf/go-cty/cty"
+
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -123,6 +125,14 @@ type LogEntry struct {
 	Stream string    `json:"stream"` // stdout, stderr, or agent for what the agent has to say
 	Text   []byte    `json:"text"`   // with its line end, if it has one
 	Next   int64     `json:"next"`   // offset to continue from
+}
+
+// Renamer is a backend that writes the address of an object beside it, in tags or labels that can be changed. They are for
+// people and for finding what is recorded nowhere; nothing is found by address alone.
+type Renamer interface {
+	// Rename writes down the address that an object has from now on. Nothing else about it changes, and doing it again
+	// changes nothing. It is errors.ErrUnsupported for a kind that carries no address, or one that cannot change.
+	Rename(ctx context.Context, kind string, recorded Object[cty.Value], address string) error
 }
 
 // Prober is a provider that can say whether it would work here, without side effects: used by init.

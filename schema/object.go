@@ -105,6 +105,11 @@ func (o *Object) Names() []string {
 // Configured tells whether the attribute can be said in a configuration, and so can differ.
 func (a *Attribute) Configured() bool { return !a.Computed && !a.Placed && !a.Status }
 
+// HoldsAddresses tells whether the attribute, or one of an object in it, holds addresses.
+func (a *Attribute) HoldsAddresses() bool {
+	return a.Address || a.Elem != nil && slices.ContainsFunc(a.Elem.Attrs, (*Attribute).HoldsAddresses)
+}
+
 var described sync.Map // reflect.Type -> *Object: a cache of pure results
 
 // Of returns the description of T, a struct with the tags of this package. It panics on a struct that is described

@@ -78,7 +78,7 @@ func (e *engine) newGroups() (*groups, error) {
 func (gs *groups) resume(g *group) {
 	e := gs.e
 	for _, m := range g.plan.Members {
-		if r := e.state.Resource(m); r != nil && r.Changed.Plan == e.plan.ID {
+		if r := e.view.Resource(m); r != nil && r.Changed.Plan == e.plan.ID {
 			g.exists = true
 			g.chosen = gs.match(g, m, r.Attributes, g.chosen)
 		}

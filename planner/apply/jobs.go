@@ -63,6 +63,9 @@ func (e *engine) endOfJob(r *statefile.Resource, c *plan.Change, gone bool) *job
 
 func (j *jobEnd) take(v cty.Value) {
 	if job, err := schema.Decode[schema.Job](v); err == nil {
+		if j.job.Instance != "" {
+			job.Instance = j.job.Instance // as recorded: a provider may know it under an address that it had
+		}
 		j.job, j.value = job, v
 	}
 }

@@ -49,6 +49,8 @@ type StepResult struct {
 	Err error
 	// Because is the address of the failed step for which this one was not started.
 	Because string
+	// Note is a sentence about one that is done, "" for nothing to say.
+	Note string
 	// Tries counts the calls that failed.
 	Tries int
 	// Unknown: whether something was made is not known; the next plan finds out.

@@ -20,6 +20,9 @@ type engine struct {
 	plan    *plan.Plan
 	session statefile.Session
 	state   *statefile.State
+	view    *statefile.State   // state as it was when the apply began, with what moves where it goes
+	rename  statefile.Renaming // what is left to move
+	movedTo map[string]string  // old addresses by the new ones of what moves
 	clock   Clock
 	policy  Policy
 
@@ -82,7 +85,10 @@ func (e *engine) prepare() error {
 	if err := e.index(); err != nil {
 		return err
 	}
-	for _, in := range e.state.Intents() {
+	if err := e.relocate(); err != nil {
+		return err
+	}
+	for _, in := range e.view.Intents() {
 		e.intents[in.Ref()] = append(e.intents[in.Ref()], in)
 	}
 	past, err := e.check()
@@ -137,6 +143,9 @@ func (e *engine) index() error {
 func (e *engine) firstRecords() ([]statefile.Record, error) {
 	now := e.clock.Now()
 	out := []statefile.Record{statefile.NewPlan(now, statefile.AppliedPlan{ID: e.plan.ID, Status: statefile.PlanStarted, By: e.opts.By, StartedAt: now.UTC(), Overrides: e.overrides})}
+	if !e.rename.IsZero() {
+		out = append(out, statefile.NewRename(now, e.rename))
+	}
 	for _, d := range e.plan.Intents {
 		if d.Close {
 			out = append(out, statefile.NewClose(now, statefile.Ref{Address: d.Address, Deposed: d.Deposed}, d.Key, "the plan wants something else", keepClosed))

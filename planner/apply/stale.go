@@ -57,7 +57,10 @@ func (e *engine) check() (past []bool, err error) {
 		return nil, &StaleError{Plan: e.plan.ID, Reason: fmt.Sprintf("it was made from the state %s, and this one is %s", e.plan.Lineage, e.state.Lineage())}
 	}
 	past = e.past()
-	var moved []Moved
+	moved := e.unmoved()
+	if len(moved) > 0 {
+		return nil, &StaleError{Plan: e.plan.ID, Moved: moved}
+	}
 	occupied := e.occupied(past)
 	for _, address := range slices.SortedFunc(maps.Keys(e.plan.Revisions), statefile.CompareAddresses) {
 		if m, ok := e.movedAt(address, e.plan.Revisions[address], occupied[address]); ok {
@@ -65,7 +68,7 @@ func (e *engine) check() (past []bool, err error) {
 		}
 	}
 	moved = append(moved, e.foreignIntents()...)
-	for _, r := range e.state.Resources() {
+	for _, r := range e.view.Resources() {
 		if r.Tainted && r.Deposed == "" && r.Changed.Plan == e.plan.ID {
 			moved = append(moved, Moved{Address: r.Address, What: "was left half made by this plan", When: r.Changed.At, By: r.Changed.By})
 		}
@@ -78,8 +81,12 @@ func (e *engine) check() (past []bool, err error) {
 
 // movedAt compares one record with what the plan saw. What this plan has moved itself is not foreign.
 func (e *engine) movedAt(address string, saw plan.Revision, own uint64) (Moved, bool) {
-	r := e.state.Resource(address)
-	gone, buried := e.state.Tombstone(statefile.Ref{Address: address})
+	r := e.view.Resource(address)
+	gone, buried := e.view.Tombstone(statefile.Ref{Address: address})
+	if old := e.movedTo[address]; r == nil && !buried && old != "" {
+		address = old
+		gone, buried = e.view.Tombstone(statefile.Ref{Address: old})
+	}
 	if r == nil {
 		switch {
 		// What was deleted in the session after the plan's serial may have been so before the plan: one that was cut off.
@@ -124,7 +131,7 @@ func (e *engine) foreignIntents() []Moved {
 		concerns[c.Address] = true
 	}
 	var out []Moved
-	for _, in := range e.state.Intents() {
+	for _, in := range e.view.Intents() {
 		if concerns[in.Address] && !known[in.Key] && in.Plan != e.plan.ID {
 			out = append(out, Moved{Address: in.Address, What: fmt.Sprintf("has a %s that was cut off,", in.Operation), When: in.Since, By: in.By})
 		}
@@ -150,18 +157,18 @@ func (e *engine) past() []bool {
 func (e *engine) evident(s *step) bool {
 	ref := statefile.Ref{Address: s.plan.Address, Deposed: s.plan.Deposed}
 	ours := func(r *statefile.Resource) bool { return r != nil && r.Changed.Plan == e.plan.ID }
-	gone, _ := e.state.Tombstone(ref)
+	gone, _ := e.view.Tombstone(ref)
 	buried := gone.Changed.Plan == e.plan.ID && e.plan.ID != ""
 	switch s.plan.Op {
 	case plan.OpCreate, plan.OpUpdate, plan.OpRecord:
-		return ours(e.state.Resource(s.plan.Address)) && !e.state.Resource(s.plan.Address).Tainted
+		return ours(e.view.Resource(s.plan.Address)) && !e.view.Resource(s.plan.Address).Tainted
 	case plan.OpDepose:
-		return ours(e.state.Object(ref)) || buried
+		return ours(e.view.Object(ref)) || buried
 	case plan.OpDelete, plan.OpForget:
-		if ref.Deposed == "" && ours(e.state.Resource(ref.Address)) {
+		if ref.Deposed == "" && ours(e.view.Resource(ref.Address)) {
 			return true // and its successor is there
 		}
-		return buried && e.state.Object(ref) == nil
+		return buried && e.view.Object(ref) == nil
 	}
 	return false
 }

@@ -94,7 +94,7 @@ func (e *engine) settle(s *step, err error) {
 		e.schedule.halt() // nothing that is done from here on could be recorded
 	}
 	if err == nil {
-		e.emitStep(s, Event{Type: EventDone})
+		e.emitStep(s, Event{Type: EventDone, Message: s.result.Note})
 		e.schedule.finish(s, Done)
 		return
 	}
@@ -121,6 +121,8 @@ func (e *engine) do(ctx context.Context, w *worker, s *step) (*entry, error) {
 		return e.forget(s), nil
 	case plan.OpDepose:
 		return e.depose(s), nil
+	case plan.OpMove:
+		return nil, e.move(ctx, w, s)
 	case plan.OpPrecondition, plan.OpPostcondition:
 		w.flush(ctx) // evaluating takes its time
 		if e.opts.Condition == nil {

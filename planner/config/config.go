@@ -81,6 +81,9 @@ func (b *Block) Module() *Module { return b.module }
 // Repeats tells whether the block has count or for_each, so that its value is a list or an object of its repetitions.
 func (b *Block) Repeats() bool { return b.count != nil || b.forEach != nil }
 
+// Counts tells whether the block has count.
+func (b *Block) Counts() bool { return b.count != nil }
+
 // Reference is the mention of one block by another.
 type Reference struct {
 	To        addr.Block // without keys in the path; a block `module` where a module is meant as a whole

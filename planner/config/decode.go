@@ -23,8 +23,9 @@ type Decoded struct {
 	Value cty.Value
 	// Name is the name of the run, fleet, volume or gateway: the attribute `name`, else the label and key. It is ""
 	// where `name` is unknown and for other blocks.
-	Name string
-	Meta Meta
+	Name     string
+	NameKept bool // it is that of an address that the block had before, as who decodes it found out
+	Meta     Meta
 
 	config *Config
 	inst   Instance

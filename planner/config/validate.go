@@ -113,6 +113,11 @@ func CheckNames(decoded []*Decoded) diag.List {
 		if d.Block == other.Block {
 			hint = "The name of a block with count or for_each mentions count.index or each.key, or is left out."
 		}
+		for _, one := range []*Decoded{other, d} {
+			if one.NameKept {
+				hint = fmt.Sprintf("%s moved and has kept the name that it had before. %s", one.Addr, hint)
+			}
+		}
 		list = append(list, diag.Errorf("Name stands twice", "%s and %s are both called %q, and names are unique. %s", other.Addr, d.Addr, d.Name, hint).At(&at).For(d.Addr.String())...)
 	}
 	return list

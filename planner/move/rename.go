@@ -95,19 +95,36 @@ func newWriter(moves []Move, recorded []addr.Resource) *writer {
 	}
 	for w.drop(recorded) {
 	}
-	left := map[addr.Block]bool{}
+	torn := map[addr.Block]bool{}
+	note := func(from, to addr.Block) {
+		if other, known := w.bare[from]; known && other != to {
+			torn[from] = true
+		}
+		w.bare[from] = to
+	}
 	for _, r := range recorded {
-		to := w.resource(r).Block.Block
-		if to == r.Block.Block {
-			left[to] = true
+		from, to := r.Block.Block, w.resource(r).Block.Block
+		note(from, to)
+		if from.Module == addr.Root {
 			continue
 		}
-		if other, known := w.bare[r.Block.Block]; known && other != to {
-			left[r.Block.Block] = true
+		// What names a block in modules may mean all repetitions of the modules, or the module as a whole.
+		from.Module, to.Module = from.Module.Static(), to.Module.Static()
+		note(from, to)
+		for {
+			call, inModule := from.Module.Call()
+			other, moved := to.Module.Call()
+			if !inModule || !moved {
+				if inModule {
+					torn[call.Block] = true
+				}
+				break
+			}
+			note(call.Block, other.Block)
+			from, to = call.Block, other.Block
 		}
-		w.bare[r.Block.Block] = to
 	}
-	for b := range left {
+	for b := range torn {
 		delete(w.bare, b)
 	}
 	return w

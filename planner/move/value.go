@@ -2,6 +2,7 @@ package move
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -11,7 +12,7 @@ import (
 // attributes writes the addresses anew that are in the attributes of an object of a kind.
 func (w *writer) attributes(kind string, raw json.RawMessage) (json.RawMessage, error) {
 	o := schema.KindObject(kind)
-	if len(raw) == 0 || !holdsAddresses(o) {
+	if len(raw) == 0 || !slices.ContainsFunc(o.Attrs, (*schema.Attribute).HoldsAddresses) {
 		return raw, nil
 	}
 	v, err := schema.UnmarshalValue(o, raw)
@@ -25,16 +26,6 @@ func (w *writer) attributes(kind string, raw json.RawMessage) (json.RawMessage, 
 	return schema.MarshalValue(next)
 }
 
-// holdsAddresses tells whether an object has an attribute with addresses, or an object in it has.
-func holdsAddresses(o *schema.Object) bool {
-	for _, a := range o.Attrs {
-		if a.Address || a.Elem != nil && holdsAddresses(a.Elem) {
-			return true
-		}
-	}
-	return false
-}
-
 func (w *writer) object(o *schema.Object, v cty.Value) (cty.Value, bool) {
 	if v.IsNull() || !v.IsKnown() {
 		return v, false
@@ -42,7 +33,7 @@ func (w *writer) object(o *schema.Object, v cty.Value) (cty.Value, bool) {
 	attrs, differs := v.AsValueMap(), false
 	for _, a := range o.Attrs {
 		was := attrs[a.Name]
-		if !a.Address && (a.Elem == nil || !holdsAddresses(a.Elem)) {
+		if !a.HoldsAddresses() {
 			continue
 		}
 		next, changed := w.value(a, was)

@@ -33,6 +33,7 @@ type Plan struct {
 	RefreshOnly bool               `json:"refresh_only,omitempty"`
 	Summary     Summary            `json:"summary"`
 	Changes     []*Change          `json:"changes"`
+	Moves       []Move             `json:"moves,omitempty"` // addresses that change before anything else does
 	Unchanged   int                `json:"unchanged"`
 	Drift       []*Drift           `json:"drift"`
 	NotChecked  []Note             `json:"not_checked,omitempty"`
@@ -154,6 +155,16 @@ type Change struct {
 	IdempotencyKey  string            `json:"idempotency_key,omitempty"` // of an intent that is taken up
 }
 
+// Move is an address that changes: of one repetition of a block with all that belongs to it, or of one instance. What is
+// recorded under From goes on under To, and so does everything that names it.
+type Move struct {
+	From     string   `json:"from"`
+	To       string   `json:"to"`
+	Declared []string `json:"declared,omitempty"` // the blocks moved that led there: main.dstack.hcl:12; none for what follows from count
+	Name     string   `json:"name,omitempty"`     // the name that it keeps, because none is written
+	Count    int      `json:"count"`              // how many declared things that are
+}
+
 // AttrDiff is one attribute that differs, by path. Values are JSON; nil stands for absent.
 type AttrDiff struct {
 	Path      string          `json:"path"`
@@ -231,6 +242,7 @@ const (
 	OpRecord Op = "record" // writes the state only
 	OpForget Op = "forget" // takes it out of the state only
 	OpDepose Op = "depose" // records the old object as deposed
+	OpMove   Op = "move"   // lets the tags of what has moved already have its new address
 	OpJoin   Op = "join"   // does nothing; it stands for all of a block, so that edges stay few
 
 	OpPrecondition  Op = "precondition"  // looks at what a block demands, before anything of it is done

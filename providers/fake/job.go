@@ -109,8 +109,12 @@ func attachmentOf(c *contents, instance, volume string) string {
 	return ""
 }
 
-func (jobKind) update(_ *contents, _ providers.Op[schema.Job], o *Object, was, v *schema.Job) error {
-	if v.Instance != was.Instance || v.Blocks != was.Blocks {
+func (jobKind) update(_ *contents, op providers.Op[schema.Job], o *Object, was, v *schema.Job) error {
+	// An instance may have got another address; it is the same as long as it has the same id.
+	machines, addresses := providers.NeedsOf[schema.Instance](op.Needs, addr.KindInstance)
+	on := slices.Index(addresses, v.Instance)
+	moved := v.Instance != was.Instance && (on < 0 || !slices.Contains(o.On, machines[on].ID))
+	if moved || v.Blocks != was.Blocks {
 		return providers.Errorf(providers.Invalid, "job %s cannot be moved", o.ID)
 	}
 	v.ID = o.ID
