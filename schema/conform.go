@@ -18,6 +18,10 @@ import (
 // SensitiveMark is the cty mark of values that must not be shown or kept in clear.
 const SensitiveMark = mark("sensitive")
 
+// EphemeralMark is the cty mark of values that must be kept nowhere, not even as a digest of their own. They have
+// SensitiveMark too.
+const EphemeralMark = mark("ephemeral")
+
 type mark string
 
 // ConformError says why a written value is none of its attribute's. Path leads to the part that is wrong, within the

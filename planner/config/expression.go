@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -72,6 +73,9 @@ func (c *Config) Evaluate(name, text string, scope Scope) (cty.Value, diag.List)
 func (c *Config) evaluateText(s Source, scope Scope) (cty.Value, diag.List) {
 	if list := checkDepth(s); list != nil {
 		return cty.DynamicVal, list
+	}
+	if bytes.Contains(s.Text, []byte("<<")) {
+		s.Text = append(slices.Clip(s.Text), '\n') // a heredoc ends with a line
 	}
 	expr, ds := hclsyntax.ParseExpression(s.Text, s.Path, hcl.InitialPos)
 	if ds.HasErrors() {

@@ -2,12 +2,11 @@ package config
 
 import (
 	"maps"
+	"strings"
 
-	"github.com/hashicorp/go-cty-funcs/cidr"
-	"github.com/hashicorp/go-cty-funcs/crypto"
-	"github.com/hashicorp/go-cty-funcs/encoding"
 	"github.com/hashicorp/go-cty-funcs/filesystem"
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	ctyyaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
@@ -22,28 +21,28 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"abs":      stdlib.AbsoluteFunc,
 		"ceil":     stdlib.CeilFunc,
 		"floor":    stdlib.FloorFunc,
-		"log":      stdlib.LogFunc,
+		"log":      logFunc,
 		"max":      stdlib.MaxFunc,
 		"min":      stdlib.MinFunc,
 		"parseint": stdlib.ParseIntFunc,
-		"pow":      stdlib.PowFunc,
-		"signum":   stdlib.SignumFunc,
+		"pow":      powFunc,
+		"signum":   signumFunc,
 		"sum":      sumFunc,
 
 		// texts
 		"chomp":       stdlib.ChompFunc,
-		"endswith":    affixFunc("suffix", endsWith),
+		"endswith":    affixFunc("suffix", strings.HasSuffix),
 		"format":      stdlib.FormatFunc,
 		"formatlist":  stdlib.FormatListFunc,
-		"indent":      stdlib.IndentFunc,
+		"indent":      indentFunc,
 		"join":        longLists(stdlib.JoinFunc),
 		"lower":       stdlib.LowerFunc,
 		"regex":       stdlib.RegexFunc,
 		"regexall":    stdlib.RegexAllFunc,
 		"replace":     replaceFunc,
 		"split":       stdlib.SplitFunc,
-		"startswith":  affixFunc("prefix", startsWith),
-		"strcontains": affixFunc("part", contains),
+		"startswith":  startsWithFunc,
+		"strcontains": affixFunc("substr", strings.Contains),
 		"strlen":      stdlib.StrlenFunc,
 		"strrev":      stdlib.ReverseFunc,
 		"substr":      stdlib.SubstrFunc,
@@ -58,13 +57,13 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"alltrue":         longLists(everyFunc(true)),
 		"anytrue":         longLists(everyFunc(false)),
 		"chunklist":       stdlib.ChunklistFunc,
-		"coalesce":        stdlib.CoalesceFunc,
+		"coalesce":        coalesceFunc,
 		"coalescelist":    stdlib.CoalesceListFunc,
 		"compact":         longLists(stdlib.CompactFunc),
 		"concat":          stdlib.ConcatFunc,
-		"contains":        stdlib.ContainsFunc,
+		"contains":        containsFunc,
 		"distinct":        stdlib.DistinctFunc,
-		"element":         stdlib.ElementFunc,
+		"element":         elementFunc,
 		"flatten":         stdlib.FlattenFunc,
 		"index":           indexFunc,
 		"keys":            stdlib.KeysFunc,
@@ -86,45 +85,51 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"zipmap":          stdlib.ZipmapFunc,
 
 		// types
-		"can":          tryfunc.CanFunc,
-		"issensitive":  isSensitiveFunc,
-		"nonsensitive": nonsensitiveFunc,
-		"sensitive":    sensitiveFunc,
-		"tobool":       stdlib.MakeToFunc(cty.Bool),
-		"tolist":       stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
-		"tomap":        stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),
-		"tonumber":     stdlib.MakeToFunc(cty.Number),
-		"toset":        stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
-		"tostring":     stdlib.MakeToFunc(cty.String),
-		"try":          tryfunc.TryFunc,
+		"can":             tryfunc.CanFunc,
+		"ephemeralasnull": ephemeralAsNullFunc,
+		"issensitive":     isSensitiveFunc,
+		"nonsensitive":    nonsensitiveFunc,
+		"sensitive":       sensitiveFunc,
+		"tobool":          toFunc(cty.Bool),
+		"tolist":          toFunc(cty.List(cty.DynamicPseudoType)),
+		"tomap":           toFunc(cty.Map(cty.DynamicPseudoType)),
+		"tonumber":        toFunc(cty.Number),
+		"toset":           toFunc(cty.Set(cty.DynamicPseudoType)),
+		"tostring":        toFunc(cty.String),
+		"try":             tryfunc.TryFunc,
 
 		// encodings
-		"base64decode": encoding.Base64DecodeFunc,
-		"base64encode": encoding.Base64EncodeFunc,
-		"base64gzip":   base64GzipFunc,
-		"csvdecode":    stdlib.CSVDecodeFunc,
-		"jsondecode":   stdlib.JSONDecodeFunc,
-		"jsonencode":   stdlib.JSONEncodeFunc,
-		"urlencode":    encoding.URLEncodeFunc,
-		"yamldecode":   yamlDecodeFunc,
-		"yamlencode":   yamlEncodeFunc,
+		"base64decode":     base64DecodeFunc,
+		"base64encode":     base64EncodeFunc,
+		"base64gzip":       base64GzipFunc,
+		"csvdecode":        stdlib.CSVDecodeFunc,
+		"jsondecode":       stdlib.JSONDecodeFunc,
+		"jsonencode":       stdlib.JSONEncodeFunc,
+		"textdecodebase64": textDecodeFunc,
+		"textencodebase64": textEncodeFunc,
+		"urlencode":        urlEncodeFunc,
+		"yamldecode":       ctyyaml.YAMLDecodeFunc,
+		"yamlencode":       ctyyaml.YAMLEncodeFunc,
 
 		// digests
 		"base64sha256": hashFunc(newSHA256, base64Text),
 		"base64sha512": hashFunc(newSHA512, base64Text),
-		"md5":          crypto.Md5Func,
-		"sha1":         crypto.Sha1Func,
-		"sha256":       crypto.Sha256Func,
-		"sha512":       crypto.Sha512Func,
+		"md5":          hashFunc(newMD5, hexText),
+		"sha1":         hashFunc(newSHA1, hexText),
+		"sha256":       hashFunc(newSHA256, hexText),
+		"rsadecrypt":   rsaDecryptFunc,
+		"uuidv5":       uuidV5Func,
+		"sha512":       hashFunc(newSHA512, hexText),
 
 		// addresses of networks
-		"cidrhost":    cidr.HostFunc,
-		"cidrnetmask": cidr.NetmaskFunc,
-		"cidrsubnet":  cidr.SubnetFunc,
-		"cidrsubnets": cidr.SubnetsFunc,
+		"cidrhost":    cidrHostFunc,
+		"cidrnetmask": cidrNetmaskFunc,
+		"cidrsubnet":  cidrSubnetFunc,
+		"cidrsubnets": cidrSubnetsFunc,
 
 		// dates that are given
 		"formatdate": stdlib.FormatDateFunc,
+		"timecmp":    timeCmpFunc,
 		"timeadd":    stdlib.TimeAddFunc,
 
 		// paths

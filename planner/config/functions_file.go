@@ -31,19 +31,10 @@ var (
 
 // hashFunc makes the function that gives the digest of a text.
 func hashFunc(algorithm func() hash.Hash, text func([]byte) string) function.Function {
-	return stringFunc("str", func(s string) (cty.Value, error) {
+	return textFunc("str", func(s string) (string, error) {
 		h := algorithm()
 		h.Write([]byte(s))
-		return cty.StringVal(text(h.Sum(nil))), nil
-	})
-}
-
-// stringFunc makes a function of one text that gives another.
-func stringFunc(param string, f func(string) (cty.Value, error)) function.Function {
-	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: param, Type: cty.String}},
-		Type:   function.StaticReturnType(cty.String),
-		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f(args[0].AsString()) },
+		return text(h.Sum(nil)), nil
 	})
 }
 
@@ -73,55 +64,39 @@ func readContent(dir, path string) ([]byte, error) {
 	return content, nil
 }
 
-func fileFunc(dir string, form func(path string, content []byte) (cty.Value, error)) function.Function {
-	return stringFunc("path", func(path string) (cty.Value, error) {
+// fileFunc makes a function that gives what is in a file, in some form.
+func fileFunc(dir string, form func(path string, content []byte) (string, error)) function.Function {
+	return textFunc("path", func(path string) (string, error) {
 		content, err := readContent(dir, path)
 		if err != nil {
-			return cty.UnknownVal(cty.String), err
+			return "", err
 		}
 		return form(path, content)
 	})
 }
 
-func asText(path string, content []byte) (cty.Value, error) {
-	if err := checkText(path, content); err != nil {
-		return cty.UnknownVal(cty.String), err
-	}
-	return cty.StringVal(string(content)), nil
-}
-
-func checkText(path string, content []byte) error {
+func asText(path string, content []byte) (string, error) {
 	if !utf8.Valid(content) {
-		return fmt.Errorf("%q is not UTF-8 text; filebase64 reads any file", path)
+		return "", fmt.Errorf("%q is not UTF-8 text; filebase64 reads any file", path)
 	}
-	return nil
+	return string(content), nil
 }
 
-// readText reads a file that must be text.
-func readText(dir, path string) ([]byte, error) {
-	content, err := readContent(dir, path)
-	if err == nil {
-		err = checkText(path, content)
-	}
-	return content, err
-}
+func asBase64(_ string, content []byte) (string, error) { return base64Text(content), nil }
 
-func asBase64(_ string, content []byte) (cty.Value, error) {
-	return cty.StringVal(base64Text(content)), nil
-}
-
-func asHash(algorithm func() hash.Hash, text func([]byte) string) func(string, []byte) (cty.Value, error) {
-	return func(_ string, content []byte) (cty.Value, error) {
+func asHash(algorithm func() hash.Hash, text func([]byte) string) func(string, []byte) (string, error) {
+	return func(_ string, content []byte) (string, error) {
 		h := algorithm()
 		h.Write(content)
-		return cty.StringVal(text(h.Sum(nil))), nil
+		return text(h.Sum(nil)), nil
 	}
 }
 
 func fileExistsFunc(dir string) function.Function {
 	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: "path", Type: cty.String}},
-		Type:   function.StaticReturnType(cty.Bool),
+		Params:       []function.Parameter{{Name: "path", Type: cty.String}},
+		Type:         function.StaticReturnType(cty.Bool),
+		RefineResult: refineNotNull,
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			full, err := absolutePath(dir, args[0].AsString())
 			if err != nil {
@@ -140,14 +115,11 @@ func fileExistsFunc(dir string) function.Function {
 }
 
 func absPathFunc(dir string) function.Function {
-	return stringFunc("path", func(path string) (cty.Value, error) {
+	return textFunc("path", func(path string) (string, error) {
 		full, err := absolutePath(dir, path)
 		if err == nil {
 			full, err = filepath.Abs(full)
 		}
-		if err != nil {
-			return cty.UnknownVal(cty.String), err
-		}
-		return cty.StringVal(filepath.ToSlash(full)), nil
+		return filepath.ToSlash(full), err
 	})
 }

@@ -3,13 +3,10 @@ package config
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"golang.org/x/crypto/blowfish"
 )
@@ -100,19 +97,6 @@ func bcryptFunc(c *calls) function.Function {
 	})
 }
 
-// wholeNumber reads an argument.
-func wholeNumber(v cty.Value) (int, error) {
-	v, err := convert.Convert(v, cty.Number)
-	if err != nil {
-		return 0, err
-	}
-	n, acc := v.AsBigFloat().Int64()
-	if acc != 0 || n > math.MaxInt32 || n < math.MinInt32 {
-		return 0, errors.New("a whole number is needed")
-	}
-	return int(n), nil
-}
-
 // bcryptHash is bcrypt in its version 2a with a given salt, which the library of the same name does not take.
 func bcryptHash(password string, salt [16]byte, cost int) (string, error) {
 	if len(password) > 72 {
@@ -136,6 +120,3 @@ func bcryptHash(password string, salt [16]byte, cost int) (string, error) {
 	text := base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(base64.NoPadding)
 	return fmt.Sprintf("$2a$%02d$%s%s", cost, text.EncodeToString(salt[:]), text.EncodeToString(sum[:23])), nil
 }
-
-// refineNotNull says of an unknown answer that it will not be null.
-func refineNotNull(b *cty.RefinementBuilder) *cty.RefinementBuilder { return b.NotNull() }

@@ -94,11 +94,14 @@ func templateFileFunc(dir string, functions map[string]function.Function) functi
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			args, site := cutSite(args)
 			path := args[0].AsString()
-			text, err := readText(dir, path)
+			content, err := readContent(dir, path)
+			if err == nil {
+				_, err = asText(path, content)
+			}
 			if err != nil {
 				return cty.DynamicVal, function.NewArgError(0, err)
 			}
-			return template{name: path, text: text, functions: functions, site: site}.render(args[1])
+			return template{name: path, text: content, functions: functions, site: site}.render(args[1])
 		},
 	})
 }

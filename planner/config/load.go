@@ -83,9 +83,6 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	c.functions = functions(c.Dir, &calls{config: c})
 	c.main = c.newModule(".", nil, nil)
 	c.root = &site{module: c.main, path: addr.Root}
-	if o.policies {
-		c.main.paths = pathValues(".", ".") // functions read relative paths from the folder already
-	}
 
 	var list diag.List
 	if o.Sources != nil {

@@ -39,7 +39,7 @@ func (c *Config) newModule(dir string, call *Block, parent *Module) *Module {
 	m := &Module{
 		Path: addr.Root, Dir: dir, Call: call, parent: parent, fixed: true,
 		variables: map[string]*variable{}, locals: map[string]*local{}, names: map[string][]string{}, children: map[string]*Module{},
-		paths: pathValues(c.Dir, dir),
+		paths: pathValues(dir),
 	}
 	if parent != nil {
 		m.Path, m.depth = parent.Path.Child(call.Addr.Name, addr.NoKey), parent.depth+1
@@ -49,14 +49,15 @@ func (c *Config) newModule(dir string, call *Block, parent *Module) *Module {
 	return m
 }
 
-// pathValues is the object `path` of a module.
-func pathValues(root, dir string) cty.Value {
+// pathValues is the object `path` of a module. Paths that are not absolute start at the folder of the configuration, as
+// functions read them.
+func pathValues(dir string) cty.Value {
 	cwd, err := filepath.Abs(".")
 	if err != nil {
 		cwd = "."
 	}
 	return cty.ObjectVal(map[string]cty.Value{
-		"module": cty.StringVal(path.Join(filepath.ToSlash(root), dir)), "root": cty.StringVal(filepath.ToSlash(root)), "cwd": cty.StringVal(filepath.ToSlash(cwd)),
+		"module": cty.StringVal(path.Clean(dir)), "root": cty.StringVal("."), "cwd": cty.StringVal(filepath.ToSlash(cwd)),
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,9 +49,15 @@ func (c *Config) Moment() (Moment, bool) { return *c.moment, c.asked.Load() }
 // impureNames are the functions that are not pure, and those that evaluate a text, which may call them.
 var impureNames = [...]string{"timestamp", "plantimestamp", "uuid", "bcrypt", "templatefile", "templatestring"}
 
-// asksMoment tells whether a text may call a function that is not pure. It is quick and finds too much rather than too
-// little, which costs time only.
+// corePrefix is how a name can begin that means one of the functions here and nothing else.
+const corePrefix = "core::"
+
+// asksMoment tells whether a text may have calls that markCalls looks for. It is quick and finds too much rather than
+// too little, which costs time only.
 func asksMoment(text []byte) bool {
+	if bytes.Contains(text, []byte(corePrefix)) {
+		return true
+	}
 	for _, name := range impureNames {
 		if bytes.Contains(text, []byte(name)) {
 			return true
@@ -162,11 +169,16 @@ func noMore(args []cty.Value, most int, why string) error {
 }
 
 // markCalls makes every call below a node of a function that is not pure say where it stands. Its place is the same as
-// long as the text of the file is, and that text is part of a plan.
-// What is evaluated by a call that stands elsewhere itself has the place of that in front.
+// long as the text of the file is, and that text is part of a plan. What is evaluated by a call that stands elsewhere
+// itself has the place of that in front. Terraform's core:: before a name, where all functions are, is taken off.
 func markCalls(node hclsyntax.Node, by string) {
 	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
-		if call, ok := n.(*hclsyntax.FunctionCallExpr); ok && slices.Contains(impureNames[:], call.Name) && !call.ExpandFinal {
+		call, ok := n.(*hclsyntax.FunctionCallExpr)
+		if !ok {
+			return nil
+		}
+		call.Name = strings.TrimPrefix(call.Name, corePrefix)
+		if slices.Contains(impureNames[:], call.Name) && !call.ExpandFinal {
 			call.Args = append(call.Args, &hclsyntax.LiteralValueExpr{Val: siteValue(by + siteOf(call.NameRange)), SrcRange: call.CloseParenRange})
 		}
 		return nil

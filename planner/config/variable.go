@@ -52,7 +52,10 @@ func (v *variable) marked() cty.Value {
 
 // seal marks a value as the variable says.
 func (v *variable) seal(val cty.Value) cty.Value {
-	if v.sensitive || v.ephemeral {
+	switch {
+	case v.ephemeral:
+		return val.WithMarks(cty.NewValueMarks(schema.SensitiveMark, schema.EphemeralMark))
+	case v.sensitive:
 		return val.Mark(schema.SensitiveMark)
 	}
 	return val

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/dstackai/dstack-planner/schema"
 )
 
 // Console writes a value as `dstack console` prints it: as it could stand in a configuration, an element a line, with
@@ -15,11 +17,7 @@ import (
 // line feed at its end.
 func Console(v cty.Value) string {
 	var b strings.Builder
-	if bare, marks := v.Unmark(); len(marks) == 0 && bare.Type() == typeexpr.TypeConstraintType && bare.IsKnown() && !bare.IsNull() {
-		writeType(&b, typeexpr.TypeConstraintFromVal(bare), 0)
-	} else {
-		writeConsole(&b, v, 0)
-	}
+	writeConsole(&b, v, 0)
 	return b.String()
 }
 
@@ -30,6 +28,8 @@ func writeConsole(b *strings.Builder, v cty.Value, indent int) {
 	switch {
 	case !bare.IsKnown():
 		b.WriteString(known)
+	case v.HasMark(schema.EphemeralMark):
+		b.WriteString("(ephemeral value)")
 	case len(marks) > 0:
 		b.WriteString("(sensitive value)")
 	case bare.IsNull():
@@ -52,6 +52,8 @@ func writeConsole(b *strings.Builder, v cty.Value, indent int) {
 		writePairs(b, bare, "tomap({", "})", indent)
 	case ty.IsObjectType():
 		writePairs(b, bare, "{", "}", indent)
+	case ty == typeexpr.TypeConstraintType:
+		writeType(b, typeexpr.TypeConstraintFromVal(bare), indent)
 	default:
 		b.WriteString(clean(ty.FriendlyName()))
 	}
@@ -162,6 +164,8 @@ func writeType(b *strings.Builder, ty cty.Type, indent int) {
 		b.WriteString("])")
 	case ty.IsCollectionType():
 		writeCollectionType(b, ty, indent)
+	case ty == typeexpr.TypeConstraintType:
+		b.WriteString("type")
 	default:
 		b.WriteString(ty.FriendlyName())
 	}

@@ -1,0 +1,1 @@
+${templatefile("greet.tpl", { name = "x", times = 1 })}

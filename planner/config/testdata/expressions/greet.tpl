@@ -1,0 +1,1 @@
+hello ${name}%{ if times > 1 } and ${name}%{ endif }

@@ -1,0 +1,3 @@
+%{ for x in list ~}
+- ${x}
+%{ endfor ~}
