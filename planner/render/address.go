@@ -132,12 +132,11 @@ func bracketed(keys []string) []keyRange {
 // addressList writes addresses that differ in their last key: "fleet.train.instance[0], instance[1]", and with their
 // number where ranges hide it: "fleet.train.instance[0-499] (500)".
 func addressList(base string, keys []string) string {
-	base = clean(base)
 	if len(keys) == 1 {
 		if keys[0] == "" {
-			return base
+			return clean(base)
 		}
-		return base + "[" + clean(keys[0]) + "]"
+		return clean(base + "[" + keys[0] + "]")
 	}
 	parts := keyParts(keys)
 	short := base[strings.LastIndexByte(base, '.')+1:]
@@ -148,7 +147,7 @@ func addressList(base string, keys []string) string {
 	if len(parts) < len(keys) {
 		out += fmt.Sprintf(" (%d)", len(keys))
 	}
-	return out
+	return clean(out)
 }
 
 // addresses folds a list of addresses for a sentence: "volume.data[0] and [1]", "volume.data[0-9]".
@@ -176,5 +175,5 @@ func addresses(list []string) string {
 			out = append(out, clean(base)+strings.Join(parts, ", "))
 		}
 	}
-	return strings.Join(out, ", ")
+	return clean(strings.Join(out, ", "))
 }

@@ -101,7 +101,7 @@ func (a *annotations) put(level string, properties []string, title, text string)
 
 func (a *annotations) properties(file string, line int) []string {
 	file = path.Join(a.folder, strings.ReplaceAll(file, `\`, "/"))
-	if path.IsAbs(file) || strings.HasPrefix(file, "../") {
+	if path.IsAbs(file) || strings.HasPrefix(file, "../") || len(file) > 1000 {
 		return nil // not of the repository
 	}
 	return []string{"file=" + property(file), fmt.Sprintf("line=%d", line)}

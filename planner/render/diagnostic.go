@@ -80,7 +80,7 @@ func diagnostic(b *strings.Builder, o Options, d *diag.Diagnostic, about []strin
 		if d.Snippet != nil && d.Snippet.Context != "" {
 			where += ", " + clean(d.Snippet.Context)
 		}
-		indent(b, "  ", where+":", o.width())
+		paragraph(b, where+":", o)
 	}
 	if d.Snippet != nil {
 		snippet(b, o, d.Snippet, color)
@@ -88,12 +88,24 @@ func diagnostic(b *strings.Builder, o Options, d *diag.Diagnostic, about []strin
 	for _, line := range strings.Split(strings.TrimRight(d.Detail, "\n"), "\n") {
 		// A line that is indented is a command to copy or a table: it stays as it is.
 		if strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t") {
-			b.WriteString("  " + clean(strings.ReplaceAll(line, "\t", "    ")) + "\n")
+			b.WriteString(strings.TrimRight("  "+clean(strings.ReplaceAll(line, "\t", "    ")), " ") + "\n")
 		} else if line == "" {
 			b.WriteByte('\n')
 		} else {
-			indent(b, "  ", clean(line), o.width())
+			paragraph(b, clean(line), o)
 		}
+	}
+}
+
+// paragraph writes a line of a diagnostic. Where it would look like the beginning of a change, it is indented deeper.
+func paragraph(b *strings.Builder, text string, o Options) {
+	for _, line := range wrap(text, max(o.width()-2, narrowText)) {
+		prefix := "  "
+		switch word, _, _ := strings.Cut(strings.TrimLeft(line, " "), " "); word {
+		case "-", "-/+", "+/-", ".", "?", "~", "+", ">":
+			prefix = "      "
+		}
+		b.WriteString(strings.TrimRight(prefix+line, " ") + "\n")
 	}
 }
 

@@ -46,7 +46,9 @@ func formOf(md []byte) form {
 				f.open++
 			case tag == "</details>":
 				f.open--
-			case strings.HasPrefix(tag, "<!-- dstack plan"), tag == "<summary>", tag == "</summary>":
+			case strings.HasPrefix(tag, "<!-- dstack plan"):
+				tag = "marker"
+			case tag == "<summary>", tag == "</summary>":
 			case tag == "<code>", tag == "</code>":
 				continue
 			default:

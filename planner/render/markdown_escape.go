@@ -107,14 +107,23 @@ func isPathLetter(r rune) bool {
 // harmless tells whether a word means nothing in Markdown, nor in what GitHub and GitLab make of it: no mention, no
 // reference to an issue or a commit, no address of a page, no emoji, no formula.
 func harmless(w string) bool {
-	letters, digits, hex := 0, 0, true
+	letters, digits, hex := 0, 0, 0 // hex is the length of what may be the name of a commit
 	for i, r := range w {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			if hex >= leastCommit {
+				return false
+			}
+			hex = 0
+		}
 		switch {
 		case unicode.IsLetter(r):
 			letters++
-			hex = hex && r < utf8.RuneSelf && strings.ContainsRune("abcdefABCDEF", r)
+			if hex++; !strings.ContainsRune("abcdefABCDEF", r) {
+				hex = -len(w) // not of this run
+			}
 		case unicode.IsDigit(r):
 			digits++
+			hex++
 		case r == '$':
 			if !isPrice(w) {
 				return false
@@ -135,13 +144,16 @@ func harmless(w string) bool {
 	switch {
 	case isPrice(w):
 		return true
-	case hex && len(w) >= 7 && letters+digits == len(w):
-		return false // as long as the name of a commit
+	case hex >= leastCommit:
+		return false
 	case letters > 0 && digits > 0 && strings.Contains(w, "-"):
 		return false // as references to other trackers look
 	}
 	return letters+digits > 0 && !strings.HasPrefix(w, "/") && !strings.HasPrefix(w, "=") || w == "+" || w == "-" || w == "="
 }
+
+// leastCommit is how much of the name of a commit is taken for one.
+const leastCommit = 7
 
 // isPrice tells whether w is an amount of money: "$0.05/h", "+$14,856/month".
 func isPrice(w string) bool {
@@ -214,5 +226,11 @@ func fenced(lang string, lines []string) string {
 		fence = max(fence, 1+len(inner)-len(strings.TrimLeft(inner, "`")))
 	}
 	mark := strings.Repeat("`", fence)
-	return mark + lang + "\n" + strings.Join(lines, "\n") + "\n" + mark + "\n"
+	var out strings.Builder
+	out.WriteString(mark + lang + "\n")
+	for _, l := range lines {
+		out.WriteString(strings.TrimRight(l, " ") + "\n")
+	}
+	out.WriteString(mark + "\n")
+	return out.String()
 }

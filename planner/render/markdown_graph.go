@@ -49,7 +49,7 @@ func (m *markdown) graph() string {
 			n.action = min(n.action, s)
 		}
 		for _, need := range c.Needs {
-			if r, err := addr.ParseResource(need); err != nil || r.Kind() == "" {
+			if r, err := addr.ParseResource(need); err == nil && r.Kind() == "" {
 				continue // a block, which stands for its resources
 			}
 			if to := of(need); to != n {

@@ -132,7 +132,7 @@ func (b *block) name() string {
 	for _, r := range keyRanges(b.keys, 2) {
 		keys = append(keys, r.text)
 	}
-	return clean(b.base) + strings.Join(keys, ", ")
+	return clean(b.base + strings.Join(keys, ", "))
 }
 
 // what says in a few words what changes: first of all what forces a replacement.

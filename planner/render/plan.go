@@ -26,13 +26,13 @@ func Text(p *plan.Plan, o Options) string {
 	}
 	indent(&out, "", o.paint(headline(p), bold), o.width())
 	if line := costLine(p); line != "" {
-		indent(&out, "", line, o.width())
+		hang(&out, "", line, o.width(), danglingIndent)
 	}
 	for _, d := range v.dangers() {
-		indent(&out, o.paint("! ", red, bold), d.text(), o.width())
+		hang(&out, o.paint("! ", red, bold), d.text(), o.width(), danglingIndent)
 	}
 	for _, d := range denials(p) {
-		indent(&out, o.paint("! ", red, bold), d, o.width())
+		hang(&out, o.paint("! ", red, bold), d, o.width(), danglingIndent)
 	}
 	for _, b := range v.blocks() {
 		out.WriteByte('\n')
@@ -52,6 +52,9 @@ func Text(p *plan.Plan, o Options) string {
 	}
 	return out.String()
 }
+
+// danglingIndent is deeper than where a change begins.
+const danglingIndent = 4
 
 func newChangeView(p *plan.Plan, o Options) *changeView {
 	v := &changeView{o: o, p: p, supports: map[string][]*plan.Change{}, deletes: map[string]int{}, joins: map[int]*endings{}, changes: make(map[string]*plan.Change, len(p.Changes))}

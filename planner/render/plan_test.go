@@ -73,6 +73,8 @@ func TestMoneyAndSizesHaveTheirUnits(t *testing.T) {
 	require.Equal(t, "$45.00/h", valueText("max_price", rendertest.JSON("45"), false))
 	require.Equal(t, "192GB", valueText("memory_mib", rendertest.JSON(196608), true))
 	require.Equal(t, "80GB", valueText("gpus[0].memory_mib", rendertest.JSON(81920), true))
+	require.Equal(t, "{bad\\n", valueText("size", json.RawMessage("{bad\n"), true), "what is no JSON is shown as it is")
+	require.Equal(t, `"\ufffd"`, strings.ReplaceAll(valueText("size", json.RawMessage("\"\xff\""), false), "\ufffd", `\ufffd`), "nor is what is no text")
 	require.Equal(t, "7", valueText("replica", rendertest.JSON(7), false))
 	require.Equal(t, `{ A = "1", "b-1.x" = [1, null, true] }`, valueText("env", json.RawMessage(`{"b-1.x":[1,null,true],"A":"1"}`), false))
 	require.Equal(t, "12345678901234567890", valueText("x", json.RawMessage("12345678901234567890"), false), "numbers keep their digits")

@@ -52,7 +52,12 @@ func colorAfter(open, word string) string {
 
 // indent wraps text and puts prefix before the first line and as many blanks before the others.
 func indent(b *strings.Builder, prefix, text string, width int) {
-	n := displayWidth(prefix)
+	hang(b, prefix, text, width, displayWidth(prefix))
+}
+
+// hang is indent with n blanks before the lines after the first, so that none of them can be taken for the beginning of
+// something else.
+func hang(b *strings.Builder, prefix, text string, width, n int) {
 	for i, line := range wrap(text, max(width-n, narrowText)) {
 		if i == 0 {
 			b.WriteString(strings.TrimRight(prefix+line, " "))

@@ -35,13 +35,13 @@ func Night() *plan.Plan {
 		},
 		Changes: []*plan.Change{
 			{
-				Address: "fleet.eval.instance[0]", Kind: "instance", Action: plan.Create, Reason: "new block, main.dstack.hcl:52", Offer: g2, Zone: "us-central1-a",
+				Address: "fleet.eval.instance[0]", Kind: "instance", Action: plan.Create, Reason: "new block, main.dstack.hcl:52", Declared: "main.dstack.hcl:52", Offer: g2, Zone: "us-central1-a",
 				Candidates: []plan.Candidate{{Offer: *g2, Zone: "us-central1-a"}, {Offer: g5, Zone: "us-east-1a"}, {Offer: g5, Zone: "us-east-1b"}},
 				Cost:       &plan.CostLine{Address: "fleet.eval.instance[0]", After: CostOf(4, 5.67)},
 				LeftOut:    []plan.LeftOut{{Offer: *OfferOf("oci", "us-ashburn-1", "VM.GPU.A10.4", 3.6, 60, 960, GPUs(4, "A10", 24)), Why: "not in backends of fleet.eval"}},
 			},
 			{
-				Address: "task.eval.job[0]", Kind: "job", Action: plan.Create, Reason: "new block, main.dstack.hcl:60",
+				Address: "task.eval.job[0]", Kind: "job", Action: plan.Create, Reason: "new block, main.dstack.hcl:60", Declared: "main.dstack.hcl:60",
 				Placement: &plan.Placement{Instance: "fleet.eval.instance[0]", Blocks: 1, Of: 1}, After: JSON(Object{"commands": []string{"python eval.py"}}),
 				Needs: []string{"fleet.eval.instance[0]"},
 			},
@@ -54,7 +54,7 @@ func Night() *plan.Plan {
 	for i := range 2 {
 		p.Changes = append(p.Changes, &plan.Change{
 			Address: fmt.Sprintf("fleet.train.instance[%d]", i), Kind: "instance", Action: plan.DeleteThenCreate,
-			Reason: "resources.gpu changes the instance type", Cause: []plan.Cause{{Attribute: "resources.gpu", Place: "main.dstack.hcl:14", From: "var.gpu"}},
+			Reason: "resources.gpu changes the instance type", Declared: "main.dstack.hcl:11", Cause: []plan.Cause{{Attribute: "resources.gpu", Place: "main.dstack.hcl:14", From: "var.gpu"}},
 			Diff: []plan.AttrDiff{
 				{Path: "resources.gpu", Before: JSON("A100:40GB:8"), After: JSON("A100:80GB:8"), Forces: true},
 				{Path: "instance_type", Before: JSON("p4d.24xlarge"), After: JSON("p4de.24xlarge")},
@@ -64,7 +64,7 @@ func Night() *plan.Plan {
 			Needs: []string{fmt.Sprintf("volume.data[%d]", i)},
 		}, &plan.Change{
 			Address: fmt.Sprintf("task.finetune.job[%d]", i), Kind: "job", Action: plan.DeleteThenCreate,
-			Reason: "their instances are replaced; the run starts from its beginning", UnchangedAttrs: 14,
+			Reason: "their instances are replaced; the run starts from its beginning", Declared: "main.dstack.hcl:38", UnchangedAttrs: 14,
 			Before:    JSON(Object{"status": "running", "started_at": Noon().Add(-192 * time.Minute).Format(time.RFC3339), "type": "task"}),
 			After:     JSON(Object{"volumes": []Object{{"volume": []string{fmt.Sprintf("volume.data[%d]", i)}, "path": "/data"}}}),
 			Sensitive: []string{`env["HF_TOKEN"]`}, Placement: &plan.Placement{Instance: fmt.Sprintf("fleet.train.instance[%d]", i), Blocks: 1, Of: 1},
