@@ -23,6 +23,7 @@ type Diagnostic struct {
 	Severity Severity `json:"severity"`
 	Summary  string   `json:"summary"`           // a few words without names: "Memory has an unknown unit"
 	Detail   string   `json:"detail"`            // sentences: what, why, what to do; a command to copy has a line of its own, indented by two
+	Rule     string   `json:"rule,omitempty"`    // the rule that a finding of validate --lint breaks: unused-variable
 	Address  string   `json:"address,omitempty"` // the resource or block that it is about
 	Range    *Range   `json:"range,omitempty"`   // the place to mark
 	Snippet  *Snippet `json:"snippet,omitempty"` // the source there, filled in by whoever holds the sources

@@ -80,7 +80,7 @@ func (p *Planner) collect(ctx context.Context, state *statefile.State, blocks ma
 		b := &backend{name: name, provider: blk.provider, regions: blk.regions, declared: blk.declared}
 		b.config.Runtime = blk.runtime
 		add(b, blk.at)
-		if bs.all[name] != nil {
+		if plain, _ := blk.settings.UnmarkDeep(); bs.all[name] != nil && (plain.IsWhollyKnown() || !p.Config.Undecided()) {
 			diags = append(diags, b.settings(blk, p.Getenv)...)
 		}
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	settings  Settings
 	levels    [][]*Block
 	cyclic    bool
+	undecided bool // a variable has no value, which LoadOptions.Open allows
 	partial   bool // a file could not be parsed, so that what refers into it is not known to be wrong
 	functions map[string]function.Function
 	inputs    *inputs
@@ -105,6 +106,9 @@ func (c *Config) Block(a addr.Block) *Block {
 	a.Module = a.Module.Static()
 	return c.byAddr[a]
 }
+
+// Undecided tells whether a variable was left without a value, so that what is unknown may be known when it has one.
+func (c *Config) Undecided() bool { return c.undecided }
 
 // Dstack returns the settings of the configuration itself. Where errors keep them from being read, Store is "".
 func (c *Config) Dstack() Settings { return c.settings }

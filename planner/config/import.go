@@ -58,7 +58,10 @@ func (c *Config) importsOf(b *Block) ([]Import, diag.List) {
 		return nil, list
 	}
 	instances, deferred, list := c.Repetition(b, nil)
-	if len(deferred) > 0 {
+	switch {
+	case len(deferred) > 0 && c.undecided:
+		return nil, list
+	case len(deferred) > 0:
 		return nil, append(list, diag.Errorf("Value is not known yet", "What is imported is decided before anything is planned. Use variables, and locals that refer to no block.").At(&deferred[0].Range)...)
 	}
 	var out []Import
@@ -123,7 +126,7 @@ func (d *decoder) early(a *attribute) string {
 	v, marks := v.Unmark()
 	rng := a.expr.Range()
 	switch {
-	case d.list.HasErrors():
+	case d.list.HasErrors(), !v.IsKnown() && d.c.undecided:
 	case len(marks) > 0:
 		d.list = append(d.list, d.c.about(a, d.ctx, rng, "An import is sensitive", "What is imported is shown in the plan and kept in the state, and %s is sensitive. Use a value that is not, or nonsensitive(...) if it may be shown.", a.name)...)
 	case !v.IsKnown():

@@ -43,6 +43,9 @@ type LoadOptions struct {
 	Moment *Moment
 	// Now is the clock that a new Moment takes its time from, time.Now unless set.
 	Now func() time.Time
+	// Open leaves a variable that has no value unknown, and asks for none: for what looks at a configuration that nobody
+	// carries out.
+	Open bool
 	// Version is that of the running program, for required_version. "" means not to check.
 	Version string
 

@@ -36,7 +36,7 @@ func (c *Config) Names() []Name {
 // Mention is the place where one thing of a configuration names another. A thing is a block, a variable or a local; the
 // block `module` stands for how often its module is there, and what is in it names it where that matters.
 type Mention struct {
-	From      string    // what names the other: task.train, local.size, var.size, output.url, dstack
+	From      string    // what names the other: task.train, local.size, var.size, output.url, policy.budget, dstack, import
 	To        string    // what is named: volume.data, local.size, var.size, module.net.output.url
 	Argument  string    // where of it: commands, lifecycle.precondition.condition; "" in a local
 	Traversal string    // as written: volume.data[0].id; a backend that is named by a plain text has quotes
@@ -44,8 +44,8 @@ type Mention struct {
 	DependsOn bool      // it stands in depends_on: nothing of its value is used
 }
 
-// Mentions lists, for each variable in order of names, each local in order of names, the settings and each block in order
-// of files, all that it names, in the order of writing. What is not declared is left out. Who names a module as a whole
+// Mentions lists, for each variable in order of names, each local in order of names, the settings, each policy and
+// each block in order of files, all that it names, in the order of writing. What is not declared is left out. Who names a module as a whole
 // names all outputs of it, or with depends_on all that is in it.
 func (c *Config) Mentions() []Mention {
 	var out []Mention
@@ -78,8 +78,14 @@ func (c *Config) Mentions() []Mention {
 	if c.dstack != nil {
 		c.dstack.body.eachPath("", func(path string, a *attribute) { add(c.main, "dstack", path, a) })
 	}
-	for _, b := range c.blocks {
+	for _, p := range c.policies {
+		p.body.eachPath("", func(path string, a *attribute) { add(c.main, "policy."+p.Name, path, a) })
+	}
+	for _, b := range slices.Concat(c.blocks, c.refactors) {
 		from := b.Addr.String()
+		if refactors(b.Type) { // has no address
+			from = b.module.label(b.Type.Name)
+		}
 		if call := b.module.Call; call != nil && (call.count != nil || call.forEach != nil || call.dependOn != nil) {
 			to := call.Addr.String()
 			out = append(out, Mention{From: from, To: to, Argument: "module", Traversal: to, Range: call.DefRange})
@@ -169,3 +175,9 @@ func (b *body) eachPath(prefix string, f func(path string, a *attribute)) {
 		n.body.eachPath(prefix+n.desc.Name+".", f)
 	}
 }
+
+// Has tells whether the block has an argument of that name.
+func (b *Block) Has(argument string) bool { return b.body.attr(argument) != nil }
+
+// Fetched tells whether the module comes from a repository, and not from the configuration's own tree.
+func (m *Module) Fetched() bool { return m.repo != "" }

@@ -46,7 +46,7 @@ func (d *decoder) flag(a *attribute) bool {
 	v := d.attribute(a)
 	v, _ = v.Unmark()
 	if !v.IsKnown() {
-		if !d.list.HasErrors() {
+		if !d.list.HasErrors() && !d.c.undecided {
 			d.list = append(d.list, d.c.about(a, d.ctx, a.expr.Range(), "Value is not known yet", "%s decides how to plan, so it must be known before. Use a variable, or a value that depends on no resource.", a.name)...)
 		}
 		return false

@@ -186,6 +186,10 @@ func (c *Config) setVariable(v *variable, values map[string]given, o LoadOptions
 	if !ok && c.partial {
 		return nil // nothing comes of this configuration, so nobody needs to give more
 	}
+	if !ok && o.Open {
+		v.value, v.from, c.undecided = cty.UnknownVal(v.ty.WithoutOptionalAttributesDeep()), "nobody", true
+		return nil
+	}
 	if !ok && o.Prompt != nil {
 		text, err := o.Prompt(v.name, v.description, v.sensitive || v.ephemeral)
 		if err != nil {

@@ -70,7 +70,11 @@ func diagnostic(b *strings.Builder, o Options, d *diag.Diagnostic, about []strin
 	if d.Severity == diag.Warning {
 		word, color = "Warning: ", yellow
 	}
-	indent(b, o.paint(word, color, bold), o.paint(clean(d.Summary), bold), o.width())
+	summary := o.paint(clean(d.Summary), bold)
+	if d.Rule != "" {
+		summary += " (" + clean(d.Rule) + ")"
+	}
+	indent(b, o.paint(word, color, bold), summary, o.width())
 	b.WriteByte('\n')
 	if len(about) > 1 || len(about) == 1 && !told(d, about[0]) {
 		indent(b, "  for ", addresses(about)+":", o.width())

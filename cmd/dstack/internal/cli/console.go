@@ -54,7 +54,9 @@ From a pipe it reads one expression a line and prints each value; for one that f
 
 // newSession opens the configuration and what is recorded of it. Without a configuration there are functions still.
 func (a *app) newSession(ctx context.Context, in inputs) (*console.Session, func(), error) {
-	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Prompt: a.prompt(), Version: a.version})
+	o := a.reading(in)
+	o.Prompt = a.prompt()
+	cfg, list := config.Load(ctx, o)
 	if len(cfg.Sources()) == 0 && len(in.list) == 0 {
 		if a.screen.questions != nil {
 			a.say("There is no configuration here; literals and functions can be tried all the same.")

@@ -61,9 +61,16 @@ func (f varFlag) Set(s string) error {
 	return nil
 }
 
+// reading says how a configuration is read: by every command alike.
+func (a *app) reading(in inputs) config.LoadOptions {
+	return config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Now: a.now, Version: a.version}
+}
+
 // open reads the configuration for a command that needs it whole.
 func (a *app) open(ctx context.Context, in inputs) (*folder, error) {
-	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Prompt: a.prompt(), Now: a.now, Version: a.version})
+	o := a.reading(in)
+	o.Prompt = a.prompt()
+	cfg, list := config.Load(ctx, o)
 	if list.HasErrors() {
 		return nil, failed(list)
 	}
@@ -74,7 +81,7 @@ func (a *app) open(ctx context.Context, in inputs) (*folder, error) {
 // openState reads the configuration for a command that needs to know only where the state is. Errors elsewhere in the
 // configuration are none of its business.
 func (a *app) openState(ctx context.Context, in inputs) (*folder, error) {
-	cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Version: a.version})
+	cfg, list := config.Load(ctx, a.reading(in))
 	if !list.HasErrors() {
 		return a.newFolder(cfg, false)
 	}

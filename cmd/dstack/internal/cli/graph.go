@@ -20,7 +20,9 @@ func graphCommand(a *app) *cobra.Command {
 		planned   string
 		formats   = []string{"dot", "mermaid", "json"}
 		configure = func(cmd *cobra.Command) (*config.Config, error) {
-			cfg, list := config.Load(cmd.Context(), config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Version: a.version})
+			o := a.reading(in)
+			o.Open = true // what refers to what does not depend on values
+			cfg, list := config.Load(cmd.Context(), o)
 			return cfg, failed(list)
 		}
 	)

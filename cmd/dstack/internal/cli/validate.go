@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/lint"
 )
 
 // validation is what validate --json prints, in Terraform's shape.
@@ -16,16 +20,42 @@ type validation struct {
 	Diagnostics   diag.List `json:"diagnostics"`
 }
 
+// linting is the value of --lint: the severity of what is found, "" without it.
+type linting diag.Severity
+
+func (l *linting) String() string { return string(*l) }
+func (*linting) Type() string     { return "string" }
+
+func (l *linting) Set(s string) error {
+	switch s {
+	case "true", "warning":
+		*l = linting(diag.Warning)
+	case "error":
+		*l = linting(diag.Error)
+	case "false":
+		*l = ""
+	default:
+		return errors.New(`it is "warning" or "error", or has no value`)
+	}
+	return nil
+}
+
 func validateCommand(a *app) *cobra.Command {
 	var in inputs
+	var l linting
 	cmd := &cobra.Command{
 		Use: "validate", Short: "Check the configuration, without asking any cloud",
-		Long: "Checks everything that can be checked without the state and without any cloud: syntax, names, types, grammars, references, and the settings of backends against what their providers take.",
+		Long: `Checks everything that can be checked without the state and without any cloud: syntax, names, types, grammars, references, and the settings of backends against what their providers take. A variable without a value is taken as unknown.
+
+With --lint it also finds what is right and could be left out, such as a variable that nothing uses. Each finding names its rule, and is a warning; with --lint=error it is an error. To let one pass, write a comment beside it:
+  # lint-ignore unused-variable: why`,
 		Args: args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.interruptible(cmd.Context())
 			defer cancel()
-			cfg, list := config.Load(ctx, config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Version: a.version})
+			o := a.reading(in)
+			o.Open = true
+			cfg, list := config.Load(ctx, o)
 			if !list.HasErrors() {
 				f, err := a.newFolder(cfg, false)
 				if err != nil {
@@ -33,6 +63,16 @@ func validateCommand(a *app) *cobra.Command {
 				}
 				defer f.close()
 				list = append(list, f.planner().Validate(ctx)...)
+			}
+			findings := 0
+			if l != "" && !list.HasErrors() {
+				found := lint.Check(cfg)
+				for _, d := range found {
+					d.Severity = diag.Severity(l)
+				}
+				findings = len(found)
+				list = append(list, found...)
+				list.Sort()
 			}
 			errs, warnings := len(list.Errors()), len(list.Warnings())
 			if a.json {
@@ -51,11 +91,26 @@ func validateCommand(a *app) *cobra.Command {
 				return failed(list)
 			}
 			a.complain(list)
-			a.printf("The configuration is valid.\n")
+			a.printf("The configuration is valid%s.\n", lintResult(l, findings))
 			return nil
 		},
 	}
 	in.register(cmd)
 	jsonFlag(a, cmd, "print one JSON object with all diagnostics")
+	cmd.Flags().Var(&l, "lint", "find what could be left out as well, as warnings; with =error as errors")
+	cmd.Flags().Lookup("lint").NoOptDefVal = string(diag.Warning)
 	return cmd
+}
+
+// lintResult says how many findings there are, if any were looked for.
+func lintResult(l linting, findings int) string {
+	switch {
+	case l == "":
+		return ""
+	case findings == 0:
+		return ", and lint finds nothing"
+	case findings == 1:
+		return "; lint finds 1 thing"
+	}
+	return fmt.Sprintf("; lint finds %d things", findings)
 }
