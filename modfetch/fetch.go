@@ -41,6 +41,7 @@ func Fetch(ctx context.Context, root string, s modsource.Source, pin lockfile.Pi
 	o = o.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
+	o.Began(s)
 	got, err := fetch(ctx, root, s, pin, upgrade, o)
 	return got, explain(err, s, o.Timeout)
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dstackai/dstack-planner/planner/modsource"
 )
 
 // Options say how to fetch. The zero value is what dstack init uses.
@@ -25,6 +27,9 @@ type Options struct {
 	Protocols []string
 	// Timeout is how long fetching one source may take, ten minutes unless set.
 	Timeout time.Duration
+	// Began is told that a server is going to be asked for a source, which may take long. It may be called by several
+	// goroutines at once.
+	Began func(s modsource.Source)
 	// Limits bound what one source may hold; what is 0 is DefaultLimits'.
 	Limits Limits
 }
@@ -51,6 +56,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Minute
+	}
+	if o.Began == nil {
+		o.Began = func(modsource.Source) {}
 	}
 	if o.Limits.Files == 0 {
 		o.Limits.Files = DefaultLimits.Files

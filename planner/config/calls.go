@@ -35,13 +35,9 @@ func (m ModuleCall) Locate(list diag.List) diag.List {
 		if d.Snippet != nil || d.Range.Filename != m.Range.Filename {
 			continue
 		}
-		d.Snippet = &diag.Snippet{}
-		if modsource.Sensitive(m.Source) {
-			d.Snippet = hiddenSnippet(m.Range)
-		} else {
+		if d.Snippet = hiddenSnippet(m.Name, m.Range); !modsource.Sensitive(m.Source) {
 			fillCode(d.Snippet, m.text, d.Range)
 		}
-		d.Snippet.Context = "in module " + quoted(m.Name)
 	}
 	return list
 }

@@ -94,7 +94,7 @@ func (c *Config) moduleSources(o LoadOptions, dir string, at hcl.Range) ([]Sourc
 		out = append(out, Source{Path: name, Text: text, Digest: digest(text)})
 	}
 	if len(out) == 0 && len(list) == 0 {
-		list = diag.Errorf("Module is empty", "There is no *.dstack.hcl or *.dstack.json file in %s.", dir).At(&at)
+		list = diag.Errorf("Module is empty", "There is no *.dstack.hcl or *.dstack.json file in %s, so it is no module. Is it the folder that is meant?", dir).At(&at)
 	}
 	c.sources = append(c.sources, out...)
 	return out, list

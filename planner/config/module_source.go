@@ -38,7 +38,7 @@ func (c *Config) folder(o LoadOptions, m *Module, b *Block) (lockfile.Folder, di
 	}
 	s, err := modsource.Parse(v.AsString())
 	if err != nil {
-		return lockfile.Folder{}, sourceError(err, v.AsString(), at)
+		return lockfile.Folder{}, sourceError(err, v.AsString(), b.Addr.Name, at)
 	}
 	l := &moduleLock{lock: &lockfile.Lock{}} // a folder needs none
 	if !s.Local() {
@@ -64,16 +64,16 @@ func (c *Config) folder(o LoadOptions, m *Module, b *Block) (lockfile.Folder, di
 const hiddenSource = `  source = "..."`
 
 // sourceError is the diagnostic of a source that is none. The line itself is not shown if there may be a secret in it.
-func sourceError(err error, source string, at hcl.Range) diag.List {
+func sourceError(err error, source, call string, at hcl.Range) diag.List {
 	list := diag.From(err, "Source of a module cannot be used").At(&at)
 	if modsource.Sensitive(source) {
-		list[0].Snippet = hiddenSnippet(at)
+		list[0].Snippet = hiddenSnippet(call, at)
 	}
 	return list
 }
 
-func hiddenSnippet(at hcl.Range) *diag.Snippet {
-	return &diag.Snippet{Code: hiddenSource, StartLine: at.Start.Line, Start: len(hiddenSource) - len(`"..."`), End: len(hiddenSource)}
+func hiddenSnippet(call string, at hcl.Range) *diag.Snippet {
+	return &diag.Snippet{Context: "in module " + quoted(call), Code: hiddenSource, StartLine: at.Start.Line, Start: len(hiddenSource) - len(`"..."`), End: len(hiddenSource)}
 }
 
 // lockOf reads the lock file: that of the folder, or the one among the sources of a saved plan. It becomes one of the

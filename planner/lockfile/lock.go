@@ -67,6 +67,12 @@ func Parse(name string, text []byte) (*Lock, diag.List) {
 	if len(text) > largest {
 		return l, diag.Errorf("Lock file cannot be read", "%s has %d MB; a lock file is small. Take it from version control again.", name, len(text)>>20)
 	}
+	if at := conflict(name, text); at != nil {
+		return l, diag.Errorf("Lock file cannot be read", "Here is the conflict of a merge. Keep the entries of both sides, of two for one source that which is meant, and remove the lines with <<<<<<<, ======= and >>>>>>>. Then fetch what is pinned:\n  dstack init").At(at)
+	}
+	if deep(text) {
+		return l, diag.Errorf("Lock file cannot be read", "%s has far more brackets and operators within each other than dstack init writes. Take it from version control again.", name)
+	}
 	parsed, ds := hclsyntax.ParseConfig(text, name, hcl.InitialPos)
 	var content file
 	if !ds.HasErrors() {
@@ -76,7 +82,7 @@ func Parse(name string, text []byte) (*Lock, diag.List) {
 		list := diag.FromHCL(ds)
 		for _, d := range list {
 			d.Summary = "Lock file cannot be read"
-			d.Detail += " The lock file is written by dstack init; take it from version control again, or resolve the conflict in it."
+			d.Detail += " The lock file is written by dstack init; take it from version control again."
 		}
 		return l, list
 	}
@@ -105,6 +111,45 @@ func Parse(name string, text []byte) (*Lock, diag.List) {
 		l.Modules[m.Source] = Pin{m.Commit, m.Digest}
 	}
 	return l, list
+}
+
+// deep tells whether the parser, which goes one call deeper for each bracket or operator, could overflow its stack.
+func deep(text []byte) bool {
+	depth, round, ops := 0, 0, 0
+	for _, ch := range text {
+		switch ch {
+		case '(', '[':
+			depth, round = depth+1, round+1
+		case ')', ']':
+			depth, round = max(depth-1, 0), max(round-1, 0)
+		case '{':
+			depth++
+		case '}':
+			depth = max(depth-1, 0)
+		case '!', '-', '?', ':', '+', '*', '/', '%', '&', '|', '<', '>', '=':
+			ops++
+		case '\n':
+			if round == 0 {
+				ops = 0
+			}
+		}
+		if depth > 500 || ops > 100_000 {
+			return true
+		}
+	}
+	return false
+}
+
+// conflict finds the line at which git says that two sides of a merge differ.
+func conflict(name string, text []byte) *hcl.Range {
+	const mark = "<<<<<<< "
+	at := bytes.Index(text, []byte("\n"+mark)) + 1
+	if at == 0 && !bytes.HasPrefix(text, []byte(mark)) {
+		return nil
+	}
+	length := bytes.IndexByte(append(text[at:len(text):len(text)], '\n'), '\n')
+	line := bytes.Count(text[:at], []byte("\n")) + 1
+	return &hcl.Range{Filename: name, Start: hcl.Pos{Line: line, Column: 1, Byte: at}, End: hcl.Pos{Line: line, Column: length + 1, Byte: at + length}}
 }
 
 // Read reads the lock file of a configuration's folder. A folder without one has an empty lock.

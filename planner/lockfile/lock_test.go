@@ -82,8 +82,9 @@ func TestParseRefusesWhatInitDidNotWrite(t *testing.T) {
 		return "module \"" + source + "\" {\n  commit = \"" + commit + "\"\n  digest = \"" + digest + "\"\n}\n"
 	}
 	for name, tc := range map[string]struct{ text, want string }{
-		"no HCL":                        {"module {{{", "resolve the conflict"},
-		"a conflict of a merge":         {"<<<<<<< ours\n", "resolve the conflict"},
+		"no HCL":                        {"module {{{", "version control"},
+		"a conflict of a merge":         {"<<<<<<< ours\n", "Keep the entries of both sides"},
+		"a conflict further down":       {"# x\n<<<<<<< ours", ":2: "},
 		"a block that nobody knows":     {"plugin \"x\" {}\n", "version control"},
 		"an argument that nobody knows": {"module \"" + key + "\" {\n  branch = \"x\"\n}\n", "version control"},
 		"an expression":                 {"module \"" + key + "\" {\n  commit = file(\"x\")\n  digest = \"\"\n}\n", "version control"},
@@ -95,6 +96,8 @@ func TestParseRefusesWhatInitDidNotWrite(t *testing.T) {
 		"half a commit":                 {entry(key, commit[:7], digest), "40 hexadecimal digits"},
 		"a commit that climbs":          {entry(key, "../../../../../../../../../../../../etc/passw", digest), "40 hexadecimal digits"},
 		"a digest of another kind":      {entry(key, commit, "h1:abc="), "64 hexadecimal digits"},
+		"brackets without end":          {"a = " + strings.Repeat("[", 1<<20), "brackets and operators"},
+		"operators without end":         {"a = (" + strings.Repeat("!\n", 1<<20), "brackets and operators"},
 		"far too much":                  {strings.Repeat("#", largest+1), "a lock file is small"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +109,25 @@ func TestParseRefusesWhatInitDidNotWrite(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzParse(f *testing.F) {
+	l := &Lock{Providers: map[string][]string{"acme": {"aa"}}, Modules: map[string]Pin{key: {commit, digest}}}
+	f.Add(l.Text())
+	f.Add([]byte("<<<<<<< a\n=======\n>>>>>>> b\n"))
+	f.Add([]byte("module \"x\" {}\nprovider \"\" { sha256 = [null] }\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l, list := Parse(Name, text)
+		for _, d := range list {
+			require.NotEmpty(t, d.Detail)
+		}
+		if list.HasErrors() {
+			return
+		}
+		again, list := Parse(Name, l.Text())
+		require.NoError(t, list.Err(), "%s", l.Text())
+		require.Equal(t, l.Modules, again.Modules)
+	})
 }
 
 func TestReadSaysWhereAnErrorIs(t *testing.T) {

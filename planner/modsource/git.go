@@ -180,11 +180,11 @@ func splitRepo(p, host string) (repo, dir string, err error) {
 	}
 	if !found {
 		if before, after, ok := strings.Cut(p, ".git/"); ok && after != "" {
-			return "", "", fmt.Errorf("two slashes part a repository from a folder in it: %s.git//%s", before, after)
+			return "", "", fmt.Errorf("two slashes part a repository from a folder in it:\n  %s.git//%s", before, after)
 		}
 		if segments := strings.Split(strings.Trim(p, "/"), "/"); hosts[host] > 0 && len(segments) > hosts[host] {
 			parts := hosts[host]
-			return "", "", fmt.Errorf("two slashes part a repository from a folder in it: %s/%s//%s", host, strings.Join(segments[:parts], "/"), strings.Join(segments[parts:], "/"))
+			return "", "", fmt.Errorf("two slashes part a repository from a folder in it:\n  %s/%s//%s", host, strings.Join(segments[:parts], "/"), strings.Join(segments[parts:], "/"))
 		}
 	}
 	repo = strings.TrimRight(repo, "/")

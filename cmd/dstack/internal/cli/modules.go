@@ -11,6 +11,7 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/modfetch"
 	"github.com/dstackai/dstack-planner/planner/lockfile"
+	"github.com/dstackai/dstack-planner/planner/modsource"
 	"github.com/dstackai/dstack-planner/planner/render"
 )
 
@@ -78,7 +79,7 @@ func (a *app) initModules(ctx context.Context, upgrade bool) error {
 		return failedWith(err, "Lock file cannot be read")
 	}
 	before := slices.Sorted(maps.Keys(lock.Modules))
-	got, err := modfetch.Install(ctx, ".", lock, upgrade, modfetch.Options{})
+	got, err := modfetch.Install(ctx, ".", lock, upgrade, modfetch.Options{Began: func(s modsource.Source) { a.say("Fetching  %s ...", s.Key()) }})
 	for _, i := range got {
 		a.printf("Module    %s at %.12s: %s\n", i.Key, i.Pin.Commit, done(i))
 		a.complain(i.Notes)
