@@ -34,6 +34,9 @@ func (w *walk) jobEnded(it *item) bool {
 	case it.after.Action == diff.Replace:
 		it.fresh, it.action = true, plan.Create
 		it.reason = firstPath(it.after) + " changed; " + how
+		if why := it.forced[triggerPath]; why != "" {
+			it.reason = why + "; " + how
+		}
 	case service && !stopped(status):
 		it.fresh, it.action = true, plan.Create
 		it.reason = "a service is to run; it " + how
@@ -156,6 +159,8 @@ func (w *walk) endedAway(it *item) bool {
 	switch {
 	case it.asked:
 		it.reason = plan.AskedFor + "; " + how
+	case it.forced[triggerPath] != "":
+		it.reason = it.forced[triggerPath] + "; " + how
 	case changed.Action == diff.Replace:
 		it.reason = firstPath(changed) + " changed; " + how
 	case service && !stopped(status):

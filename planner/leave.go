@@ -9,7 +9,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/addr"
-	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/desired"
 	"github.com/dstackai/dstack-planner/planner/diff"
@@ -140,37 +139,6 @@ func (w *walk) hasRepetition(a addr.Instance) bool {
 		}
 	}
 	return w.items[a.Self()] != nil
-}
-
-// protect refuses what prevent_destroy forbids.
-func (w *walk) protect() diag.List {
-	var diags diag.List
-	for _, it := range w.order {
-		if !it.goes() || it.kind == addr.KindSupport || it.fresh {
-			continue
-		}
-		b := w.p.Config.Block(it.addr.Block.Block)
-		d := it.decl
-		if d == nil && b != nil {
-			d = w.declOf(it.addr.Block)
-		}
-		var at *diag.Range
-		undo := "Take that line out to allow it, or take back the change."
-		switch {
-		case d != nil && d.Meta.PreventDestroy:
-			at = diag.FromRange(&d.Block.DefRange)
-		case d == nil && it.rec != nil && it.rec.Protected:
-			undo = "Put the block back; to destroy it, take that line out first, apply, and then take out the block."
-			if b != nil {
-				at = diag.FromRange(&b.DefRange)
-			}
-		default:
-			continue
-		}
-		diags = append(diags, &diag.Diagnostic{Severity: diag.Error, Summary: "Destroying is forbidden", Address: it.name, Range: at,
-			Detail: fmt.Sprintf("The plan would destroy %s, because %s, and lifecycle has prevent_destroy = true. %s", it.name, it.reason, undo)})
-	}
-	return diags
 }
 
 // declOf finds the decoded block of an instance that is still there.

@@ -78,7 +78,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	}
 	w := &walk{p: p, opts: opts, now: p.Now(), state: moved.state, moved: moved, names: moved.state.Names(), levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
-		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}, reads: readings{answers: map[string]*answer{}}}
+		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}, foretold: map[addr.Resource]string{}, reads: readings{answers: map[string]*answer{}}}
 	blocks, ds := w.backendBlocks()
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
@@ -220,6 +220,9 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 		for _, it := range late.stay {
 			w.starts[it.addr] = false
 		}
+		for _, it := range late.replaced {
+			w.foretold[it.addr] = it.forced[triggerPath]
+		}
 	}
 }
 
@@ -236,6 +239,10 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	}
 	if err != nil || w.diags.HasErrors() {
 		return nil, errors.Join(err, w.diags.Err())
+	}
+	w.told = map[addr.Resource]bool{}
+	for _, it := range w.order {
+		w.told[it.addr] = it.forced[triggerPath] != ""
 	}
 	if !w.opts.Destroy {
 		placed, err := w.place(ctx)
@@ -262,20 +269,24 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 }
 
 // lateError lists jobs of which the second walk knows better whether they start, because what they refer to was not known
-// in the first one, or changed with the placement of others.
+// in the first one, or changed with the placement of others; and instances of which it knows only now that they are replaced.
 type lateError struct {
-	start []*item // they do, and have no place
-	stay  []*item // they do not, and have one
+	start    []*item // they do, and have no place
+	stay     []*item // they do not, and have one
+	replaced []*item // instances that something triggers, and that have no offer for that
 }
 
 func (e *lateError) Error() string {
-	return "it came out late what becomes of " + names(slices.Concat(e.start, e.stay))
+	return "it came out late what becomes of " + names(slices.Concat(e.start, e.stay, e.replaced))
 }
 
 // late compares what starts with what has got a place. A job that is told of twice starts.
 func (w *walk) late() error {
 	e := &lateError{}
 	for _, it := range w.order {
+		if it.kind == addr.KindInstance && it.forced[triggerPath] != "" && !w.told[it.addr] {
+			e.replaced = append(e.replaced, it)
+		}
 		starts, told := w.starts[it.addr]
 		switch _, placed := w.placed.solution.Jobs[it.addr]; {
 		case it.kind != addr.KindJob || starts:
@@ -285,7 +296,7 @@ func (w *walk) late() error {
 			e.stay = append(e.stay, it)
 		}
 	}
-	if len(e.start)+len(e.stay) == 0 {
+	if len(e.start)+len(e.stay)+len(e.replaced) == 0 {
 		return nil
 	}
 	return e

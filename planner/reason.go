@@ -72,7 +72,7 @@ func (it *item) whyReplace() string {
 	for _, path := range it.after.Forces {
 		if why := it.forced[path]; why != "" {
 			switch {
-			case path == "instance" || path == "owner" || path == "target" || path == "volumes":
+			case path == "instance" || path == "owner" || path == "target" || path == "volumes" || path == triggerPath:
 				return why // it is about what it stands on, not about itself
 			case strings.HasPrefix(why, "needs "):
 				return path + " " + why

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -58,6 +59,9 @@ type walk struct {
 	number       int                                 // of the walk
 	all          []*config.Decoded                   // everything that was decoded in this walk
 	known        map[addr.Block]bool                 // blocks of which anything is recorded
+	triggers     map[triggerKey]map[addr.Key]bool    // what replace_triggered_by was found to say in this walk
+	told         map[addr.Resource]bool              // what the first walk found replace_triggered_by to replace
+	foretold     map[addr.Resource]string            // what an earlier second walk found it to replace, with why
 	stopped      map[addr.Resource]map[string]string // jobs that the first walk found unable to stay, with why
 	expired      bool                                // the first walk found instances whose idle time is over
 	starts       map[addr.Resource]bool              // jobs of which an earlier second walk told whether they start
@@ -112,6 +116,7 @@ func (w *walk) run(ctx context.Context) error {
 	w.ended = map[addr.Resource]bool{}
 	w.diags = slices.Clone(w.early)
 	w.defaults = map[addr.Module]cty.Value{}
+	w.triggers = map[triggerKey]map[addr.Key]bool{}
 	w.reads.found = map[addr.Block]map[addr.Key]cty.Value{}
 	for _, level := range w.levels {
 		var made []*item
@@ -404,6 +409,9 @@ func (w *walk) add(r desired.Resource, d *config.Decoded) *item {
 	if w.asked(r.Addr) {
 		it.asked = true
 		it.forced[askedFor] = plan.AskedFor
+	}
+	if why := cmp.Or(w.triggered(it), w.foretold[r.Addr]); why != "" {
+		it.forced[triggerPath] = why
 	}
 	w.locate(it)
 	w.items[r.Addr] = it

@@ -233,6 +233,10 @@ func (r *reader) listed(a *attribute) []use {
 	for _, item := range items {
 		t, ds := hcl.AbsTraversalForExpr(item)
 		if ds.HasErrors() {
+			if uses, ok := trigger(item); ok && a.name == "replace_triggered_by" {
+				out = append(out, uses...)
+				continue
+			}
 			r.errorAt(item.Range(), "A reference is needed", "Every element of %s is a reference without quotes, such as %s.", a.name, unquoted(item, "volume.data or fleet.train[0]"))
 			continue
 		}

@@ -121,6 +121,11 @@ func (c *Config) checkUse(m *Module, b *Block, a *attribute, top *schema.Attribu
 	if c.partial && u.name != "" && c.mayBeMissing(u) {
 		return "", "" // it may stand in the file that could not be parsed
 	}
+	if a.name == "replace_triggered_by" {
+		if summary, detail = checkTrigger(u); summary != "" {
+			return summary, detail
+		}
+	}
 	switch u.root {
 	case "var":
 		if u.name == "" {

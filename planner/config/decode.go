@@ -43,8 +43,10 @@ type Meta struct {
 	CreateBeforeDestroy bool
 	IgnoreChanges       []string // names of attributes, with the path inside: size, resources.gpu
 	IgnoreAll           bool
-	ReplaceTriggeredBy  []Reference
+	ReplaceTriggeredBy  []Trigger
 	PreventRange        hcl.Range // where prevent_destroy stands
+	PreventText         string    // as it is written: prevent_destroy = var.prod
+	PreventFrom         []string  // from what it was made: var.prod
 }
 
 // Decode evaluates one instance of a block and checks it against the rules of its type. With errors the result holds

@@ -1,10 +1,14 @@
 package config
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -23,15 +27,13 @@ func (d *decoder) meta(out *Decoded) {
 		switch a.name {
 		case "prevent_destroy":
 			out.Meta.PreventDestroy = d.flag(a)
-			out.Meta.PreventRange = a.rng
+			out.Meta.PreventRange, out.Meta.PreventText, out.Meta.PreventFrom = a.rng, d.c.text(a.rng), mentioned(a.uses)
 		case "create_before_destroy":
 			out.Meta.CreateBeforeDestroy = d.flag(a)
 		case "ignore_changes":
-			d.ignore(a, &out.Meta, b.Type.Object)
+			d.ignore(a, &out.Meta, b.Type.Name, b.Type.Object)
 		case "replace_triggered_by":
-			for _, u := range a.uses {
-				out.Meta.ReplaceTriggeredBy = append(out.Meta.ReplaceTriggeredBy, u.reference(b.module, false))
-			}
+			d.triggers(a, out)
 		}
 	}
 	for _, n := range b.lifecycle.body.nestedOf("precondition") {
@@ -55,7 +57,7 @@ func (d *decoder) flag(a *attribute) bool {
 }
 
 // ignore reads the names of attributes whose changes do not count.
-func (d *decoder) ignore(a *attribute, m *Meta, o *schema.Object) {
+func (d *decoder) ignore(a *attribute, m *Meta, b string, o *schema.Object) {
 	if hcl.ExprAsKeyword(a.expr) == "all" {
 		m.IgnoreAll = true
 		return
@@ -71,12 +73,61 @@ func (d *decoder) ignore(a *attribute, m *Meta, o *schema.Object) {
 			d.list = append(d.list, d.c.about(a, nil, item.Range(), "An attribute is needed", "Every element of ignore_changes is the name of an attribute without quotes, such as %s.", unquoted(item, o.Attrs[0].Name))...)
 			continue
 		}
-		name := strings.TrimPrefix(traversalText(t), ".")
-		first := splitPath(name)[0].name
-		if o.Attr(first) == nil {
-			d.list = append(d.list, d.c.about(a, nil, item.Range(), "Unknown attribute", "There is no attribute %q to ignore.%s", first, schema.DidYouMean(first, o.Names()))...)
-			continue
+		path, lacking := withKeys(o, t)
+		first := splitPath(path)[0].name
+		switch {
+		case lacking != nil:
+			d.list = append(d.list, d.c.about(a, nil, item.Range(), "Unknown attribute", "There is no attribute %q to ignore.%s", path, schema.DidYouMean(lacking.name, lacking.known))...)
+		case !kept(b, first):
+			d.list = append(d.list, d.c.about(a, nil, item.Range(), "Attribute is not kept", "%s says what is made of the block, and is no attribute of what is made, so there is nothing of it to keep.", first)...)
+		default:
+			m.IgnoreChanges = append(m.IgnoreChanges, path)
 		}
-		m.IgnoreChanges = append(m.IgnoreChanges, name)
 	}
+}
+
+// lack is a name that an object does not have.
+type lack struct {
+	name  string
+	known []string
+}
+
+// withKeys prints the path of an attribute as differences name it: the key of a map stands in brackets, even where it is
+// written behind a dot. Where there is no such attribute, the path ends in it.
+func withKeys(o *schema.Object, t hcl.Traversal) (string, *lack) {
+	ty := o.Type()
+	var out hcl.Traversal
+	for _, step := range t {
+		name, isAttr := step.(hcl.TraverseAttr)
+		switch {
+		case ty.IsMapType() && isAttr:
+			step, ty = hcl.TraverseIndex{Key: cty.StringVal(name.Name)}, ty.ElementType()
+		case ty.IsObjectType() && isAttr && ty.HasAttribute(name.Name):
+			ty = ty.AttributeType(name.Name)
+		case ty.IsObjectType() && isAttr:
+			known := slices.Sorted(maps.Keys(ty.AttributeTypes()))
+			return strings.TrimPrefix(traversalText(append(out, step)), "."), &lack{name.Name, known}
+		case !isAttr && (ty.IsListType() || ty.IsMapType() || ty.IsSetType()):
+			ty = ty.ElementType()
+		default:
+			ty = cty.DynamicPseudoType
+		}
+		out = append(out, step)
+	}
+	return strings.TrimPrefix(traversalText(out), "."), nil
+}
+
+// kept tells whether what a block stands for keeps an attribute of the block.
+func kept(block, name string) bool {
+	kinds := []string{addr.KindJob, addr.KindInstance}
+	switch block {
+	case "fleet":
+		kinds = []string{addr.KindInstance}
+	case "volume", "gateway":
+		kinds = []string{block}
+	}
+	return slices.ContainsFunc(kinds, func(kind string) bool {
+		a := schema.KindObject(kind).Attr(name)
+		return a != nil && a.Configured()
+	})
 }

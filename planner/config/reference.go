@@ -18,6 +18,7 @@ type use struct {
 	root      string // var, local, each, count, path, node, replica, self, or the type of a block
 	name      string // the step after it, "" if that is not a plain name; of a block with two labels both: offers.cheap
 	traversal hcl.Traversal
+	own       string // each.key or count.index, where that is the key that stands in the traversal
 }
 
 func (u use) rng() hcl.Range { return u.traversal.SourceRange() }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/dstackai/dstack-planner/diag"
 )
 
@@ -131,6 +133,15 @@ func (c *Config) secret(name string) bool {
 		}
 	}
 	return false
+}
+
+// text is the source at a place.
+func (c *Config) text(r hcl.Range) string {
+	text := c.texts[r.Filename]
+	if r.Start.Byte > r.End.Byte || r.End.Byte > len(text) {
+		return ""
+	}
+	return validText(string(text[r.Start.Byte:r.End.Byte]))
 }
 
 // contextAt names the block around a place: fleet "train", resources.
