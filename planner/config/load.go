@@ -50,6 +50,7 @@ type LoadOptions struct {
 	Version string
 
 	policies bool // the folder is one of policies, see LoadPolicies
+	whole    bool // and may have other blocks as well
 }
 
 // Assignment is the value of one variable as text, or a file of values.
@@ -104,9 +105,9 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	list = append(list, ds...)
 	list = append(list, c.collect(c.main, files)...)
 	list = append(list, c.readModules(ctx, o)...)
-	if o.policies {
+	if o.policies && !o.whole {
 		list = append(list, c.onlyPolicies(files)...)
-	} else if !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
+	} else if !o.policies && !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
 		list = append(list, c.noSources()...)
 	}
 	list = append(list, c.setVariables(o)...)

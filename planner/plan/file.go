@@ -83,7 +83,20 @@ func replace(path string, data []byte) error {
 
 // Read opens a saved plan. A file that is none, or not whole, or of a later format, is a *FileError; one that is not
 // there is fs.ErrNotExist.
-func Read(path string) (*Plan, error) {
+func Read(path string) (*Plan, error) { return read(path, decode) }
+
+// ReadAny is Read, which takes what `show --json` prints as well. That can be looked at, and not be applied: nobody knows
+// whether it was changed.
+func ReadAny(path string) (*Plan, error) {
+	return read(path, func(data []byte) (*Plan, *FileError) {
+		if start := bytes.TrimLeft(data, " \t\r\n"); bytes.HasPrefix(start, []byte("{")) && !bytes.HasPrefix(start, []byte(`{"dstack_plan"`)) {
+			return decodePlan(data)
+		}
+		return decode(data)
+	})
+}
+
+func read(path string, decode func([]byte) (*Plan, *FileError)) (*Plan, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the plan: %w", err)
@@ -131,12 +144,25 @@ func decode(data []byte) (*Plan, *FileError) {
 	if sum := sha256.Sum256(e.Plan); hex.EncodeToString(sum[:]) != e.SHA256 {
 		return nil, &FileError{Reason: "its content does not match its checksum, so somebody or something has changed it", Fix: planAgain}
 	}
+	p, wrong := decodePlan(e.Plan)
+	if wrong != nil {
+		return nil, wrong
+	}
+	p.CreatedAt = e.CreatedAt
+	return p, nil
+}
+
+// decodePlan reads the plan itself.
+func decodePlan(data []byte) (*Plan, *FileError) {
 	var head struct {
 		FormatVersion string `json:"format_version"`
 		DstackVersion string `json:"dstack_version"`
 	}
-	if err := json.Unmarshal(e.Plan, &head); err != nil {
-		return nil, foreign
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, &FileError{Reason: "it is no plan: " + err.Error(), Fix: planAgain}
+	}
+	if head.FormatVersion == "" {
+		return nil, &FileError{Reason: "it is no plan: it has no format_version", Fix: planAgain}
 	}
 	if have, _, _ := strings.Cut(head.FormatVersion, "."); have != major() {
 		return nil, &FileError{
@@ -145,10 +171,9 @@ func decode(data []byte) (*Plan, *FileError) {
 		}
 	}
 	p := &Plan{}
-	if err := json.Unmarshal(e.Plan, p); err != nil {
+	if err := json.Unmarshal(data, p); err != nil {
 		return nil, &FileError{Reason: "its content cannot be read: " + err.Error(), Fix: planAgain}
 	}
-	p.CreatedAt = e.CreatedAt
 	return p, nil
 }
 

@@ -22,8 +22,7 @@ type attributes struct {
 // value is the object of a resource's attributes, those alone that are needed; null where there is none. Attributes that
 // the plan leaves out are null, secrets are unknown and marked.
 func (a attributes) value(raw []byte, n *need) cty.Value {
-	kinds := []string{addr.KindInstance, addr.KindVolume, addr.KindGateway, addr.KindJob, addr.KindSupport}
-	if !slices.Contains(kinds, a.kind) {
+	if !isKind(a.kind) {
 		return fromJSON(raw)
 	}
 	attrs, err := schema.UnmarshalAttrs(schema.KindObject(a.kind), raw, func(name string) bool { return n.wants(name) != nil })
@@ -45,6 +44,11 @@ func (a attributes) value(raw []byte, n *need) cty.Value {
 		a.put(attrs, path, true)
 	}
 	return cty.ObjectVal(attrs)
+}
+
+// isKind tells whether a kind of resource is known here: a plan may be of a later version.
+func isKind(name string) bool {
+	return slices.Contains([]string{addr.KindInstance, addr.KindVolume, addr.KindGateway, addr.KindJob, addr.KindSupport}, name)
 }
 
 // put makes a leaf unknown, and marks it if it is secret. A leaf that cannot be found makes the whole attribute so.

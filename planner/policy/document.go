@@ -271,7 +271,7 @@ func (d *document) change(v reflect.Value, n *need) cty.Value {
 			return cty.DynamicVal, name == "before" || name == "after"
 		})
 	}
-	c := v.Addr().Interface().(*plan.Change)
+	c := v.Interface().(plan.Change)
 	return d.object(v, n, func(name string, n *need) (cty.Value, bool) {
 		switch name {
 		case "before":

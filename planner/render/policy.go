@@ -56,3 +56,18 @@ func cleanLines(s string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Policies writes what became of policies, one after the other.
+func Policies(list []plan.Policy, o Options) string {
+	var b strings.Builder
+	for _, p := range list {
+		for i, line := range strings.Split(PolicyText(p), "\n") {
+			prefix := ""
+			if i > 0 {
+				prefix = "  "
+			}
+			indent(&b, prefix, line, o.width())
+		}
+	}
+	return b.String()
+}

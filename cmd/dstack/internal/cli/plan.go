@@ -46,7 +46,7 @@ func (p *planning) register(cmd *cobra.Command) {
 	p.inputs.register(cmd)
 	cmd.Flags().BoolVar(&p.noRefresh, "no-refresh", false, "do not ask providers what is there; trust what is recorded")
 	cmd.Flags().IntVar(&p.parallelism, "parallelism", 10, "how many calls are made at a time")
-	cmd.Flags().StringArrayVar(&p.policies, "policy", nil, "judge the plan by the policies in a `DIR`ectory as well; can be repeated")
+	policyFlag(cmd, &p.policies)
 	cmd.Flags().Var(&p.targets, "target", "plan only a block, module or resource and what it needs; can be repeated")
 	cmd.Flags().Var(&p.excludes, "exclude", "leave out a block, module or resource and what needs it; can be repeated")
 	cmd.Flags().BoolVarP(&p.verbose, "verbose", "v", false, "list support objects and all attributes of what is created")
