@@ -246,7 +246,7 @@ func (w *walk) follow() (*plan.Plan, error) {
 		switch {
 		case rec.kept(): // how it ended is found out by a plan
 		case rec.presence == providers.Gone:
-			it.action, it.reason = plan.Forget, "it was deleted outside of dstack"
+			it.action, it.reason = plan.Forget, plan.Vanished
 		case rec.presence == providers.Present && !rec.unmoved && w.drifted(it):
 			it.action, it.reason, it.want = plan.Update, "the record follows what is there", rec.seen
 			it.after.Action = diff.None

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner"
+	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
 const chosen = `
@@ -163,4 +164,52 @@ func TestRefreshOnly(t *testing.T) {
 	require.Empty(t, actions(l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})))
 	require.Empty(t, cmp.Diff([]string{"create volume.named"}, actions(l.plan(chosen))))
 	require.Equal(t, "new block, main.dstack.hcl:15", l.plan(chosen).Changes[0].Reason)
+}
+
+func TestDriftHasThreeClasses(t *testing.T) {
+	const text = `
+fleet "one" {
+  nodes = 1
+}
+volume "data" {
+  region = "us-east-1"
+  size   = "1GB"
+}
+volume "user" {
+  region = "us-east-1"
+  size   = "1GB"
+  name   = "by-${volume.data.name}"
+}
+`
+	l := newLife(t)
+	l.apply(text)
+	change := func(address, attribute string, v any) {
+		for _, o := range l.objects() {
+			if o.Address == address {
+				require.NoError(t, l.world.Mutate(o.ID, func(a map[string]any) { a[attribute] = v }))
+			}
+		}
+	}
+	classes := func(hcl string) map[string]string {
+		out := map[string]string{}
+		for _, d := range l.plan(hcl).Drift {
+			out[d.Address] = d.Class
+		}
+		return out
+	}
+	change("fleet.one.instance[0]", "memory_mib", 1024)
+	change("volume.data", "size", "7GB")
+	require.Equal(t, map[string]string{"fleet.one.instance[0]": plan.DriftInformational, "volume.data": plan.DriftConflict}, classes(text))
+	for _, c := range l.plan(text).Changes {
+		require.Equal(t, "volume.data", c.Address)
+		i := slices.IndexFunc(c.Diff, func(d plan.AttrDiff) bool { return d.Path == "size" })
+		require.JSONEq(t, `"7GB"`, string(c.Diff[i].Before))
+		require.JSONEq(t, `"1GB"`, string(c.Diff[i].After))
+		require.JSONEq(t, `"1GB"`, string(c.Diff[i].Applied))
+	}
+
+	same := strings.Replace(text, `size   = "1GB"`, `size   = "7GB"`, 1) // the configuration follows
+	require.Equal(t, plan.DriftInformational, classes(same)["volume.data"])
+	fed := strings.Replace(same, `name   = "by-`, `name   = "for-`, 1)
+	require.Equal(t, plan.DriftFeeds, classes(fed)["volume.data"])
 }

@@ -49,6 +49,7 @@ func (w *walk) document() (*plan.Plan, error) {
 		p.Changes = append(p.Changes, c)
 		w.revisions(p, it)
 	}
+	w.feeds(p)
 	steps, err := w.steps()
 	if err != nil {
 		return nil, err
@@ -150,8 +151,45 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 		shown := diff.Compare(it.object, diff.Value{V: cty.NullVal(it.object.Type())}, final, diff.Options{})
 		c.Diff = shown.Diffs
 	}
+	w.applied(it, c.Diff)
 	c.Cause = it.findCauses()
 	return c, nil
+}
+
+// applied notes what was applied last, where a provider reports something else.
+func (w *walk) applied(it *item, diffs []plan.AttrDiff) {
+	if it.rec == nil || it.rec.presence != providers.Present || it.rec.unmoved {
+		return
+	}
+	for i := range diffs {
+		d := &diffs[i]
+		was, had := diff.Get(it.rec.value, d.Path)
+		is, has := diff.Get(it.rec.seen, d.Path)
+		if d.Sensitive || !had || !has || was.IsNull() || was.RawEquals(is) {
+			continue
+		}
+		if raw, err := schema.MarshalValue(was); err == nil {
+			d.Applied = raw
+		}
+	}
+}
+
+// feeds finds what differs from its record, changes nothing by itself, and is used by what changes.
+func (w *walk) feeds(p *plan.Plan) {
+	used := map[string]bool{}
+	for _, it := range w.order {
+		if it.action != plan.NoOp {
+			for _, need := range it.needs {
+				used[need] = true
+			}
+		}
+	}
+	for _, d := range p.Drift {
+		a, err := addr.ParseResource(d.Address)
+		if err == nil && d.Class == plan.DriftInformational && (used[d.Address] || used[a.Block.String()] || used[a.Block.Block.String()]) {
+			d.Class = plan.DriftFeeds
+		}
+	}
 }
 
 // configured tells whether a path leads into an attribute that a configuration writes.
@@ -219,12 +257,12 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 	if rec.presence == providers.Present && rec.unmoved || w.opts.RefreshOnly && it.action != plan.NoOp {
 		return
 	}
-	d := &plan.Drift{Address: it.name, Kind: it.kind, Class: "informational"}
+	d := &plan.Drift{Address: it.name, Kind: it.kind, Class: plan.DriftInformational}
 	if rec.presence == providers.Gone {
 		if it.action == plan.Delete || w.ended[it.addr] {
 			return
 		}
-		d.Gone, d.Class = true, "conflict"
+		d.Gone, d.Class = true, plan.DriftConflict
 	} else {
 		seen := diff.Compare(it.object, diff.Value{V: rec.value, Digests: rec.Secrets}, diff.Value{V: rec.seen, Digests: rec.Secrets},
 			diff.Options{Also: func(a *schema.Attribute) bool { return !a.Status }})
@@ -233,7 +271,7 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 		}
 		d.Diff = seen.Diffs
 		if it.action != plan.NoOp {
-			d.Class = "conflict"
+			d.Class = plan.DriftConflict
 		}
 	}
 	p.Drift = append(p.Drift, d)

@@ -345,6 +345,9 @@ func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
 		return nil, err
 	}
 	out.Outputs, out.Intents, out.Checks = outputs, intents, w.rules.list()
+	if w.explain(out); w.diags.HasErrors() {
+		return nil, w.diags.Err()
+	}
 	return out, nil
 }
 

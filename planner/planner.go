@@ -40,5 +40,6 @@ type PlanOptions struct {
 	Targets     []addr.Subject // plan these and what they need, nothing else; all unless set
 	Excludes    []addr.Subject // leave these out, and what needs them
 	Replace     []addr.Subject // replace these though nothing differs
+	Explain     *Explain       // say where values come from; nil asks nothing
 	Parallelism int            // calls at a time; 10 unless set
 }

@@ -18,7 +18,7 @@ import (
 // whyCreate says why something comes.
 func (w *walk) whyCreate(it *item) string {
 	if it.rec != nil {
-		return "it was deleted outside of dstack"
+		return plan.Vanished
 	}
 	place := it.place()
 	if it.kind == addr.KindSupport {

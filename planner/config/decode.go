@@ -272,6 +272,18 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 // Origin says where an attribute was written, such as resources.gpu or volumes[0].path, and from what it was made:
 // "var.gpu", "local.size". It is false for what was not written in this block.
 func (d *Decoded) Origin(path string) (hcl.Range, []string, bool) {
+	w, ok := d.written(path)
+	return w.rng, mentioned(w.uses), ok
+}
+
+// written is what a block says of an attribute.
+type written struct {
+	rng  hcl.Range
+	uses []use
+}
+
+// written finds where an attribute was written.
+func (d *Decoded) written(path string) (written, bool) {
 	b := d.Block.body
 	steps := splitPath(path)
 	var around []use // what for_each of dynamic blocks around it mention
@@ -282,7 +294,7 @@ func (d *Decoded) Origin(path string) (hcl.Range, []string, bool) {
 			if a.iterated != nil {
 				uses = slices.Concat(uses, around)
 			}
-			return rng, mentioned(uses), true
+			return written{rng, uses}, true
 		}
 		var list []*nested
 		if d.origins != nil {
@@ -293,17 +305,17 @@ func (d *Decoded) Origin(path string) (hcl.Range, []string, bool) {
 		}
 		n := max(step.index, 0)
 		if n >= len(list) {
-			return hcl.Range{}, nil, false
+			return written{}, false
 		}
 		if i == len(steps)-1 {
-			return list[n].defRange, mentioned(list[n].uses()), true
+			return written{list[n].defRange, list[n].uses()}, true
 		}
 		if list[n].dyn != nil {
 			around = append(around, list[n].dyn.forEach.uses...)
 		}
 		b = list[n].body
 	}
-	return hcl.Range{}, nil, false
+	return written{}, false
 }
 
 // mentioned lists the names in uses, each once, in order of writing.

@@ -62,6 +62,9 @@ type Plan struct {
 // AskedFor begins the reason of what is replaced on request alone.
 const AskedFor = "--replace asks for it"
 
+// Vanished is the reason of what is gone though nobody asked for it.
+const Vanished = "it was deleted outside of dstack"
+
 // Replaces tells whether something is replaced on request alone.
 func (p *Plan) Replaces() bool {
 	return slices.ContainsFunc(p.Changes, func(c *Change) bool { return strings.HasPrefix(c.Reason, AskedFor) })
@@ -170,6 +173,7 @@ type AttrDiff struct {
 	Path      string          `json:"path"`
 	Before    json.RawMessage `json:"before,omitempty"`
 	After     json.RawMessage `json:"after,omitempty"`
+	Applied   json.RawMessage `json:"applied,omitempty"` // what was applied last, where somebody has changed that since to what is before
 	Unknown   bool            `json:"unknown,omitempty"` // known after apply
 	Sensitive bool            `json:"sensitive,omitempty"`
 	Forces    bool            `json:"forces_replacement,omitempty"`
@@ -266,8 +270,15 @@ type Drift struct {
 	Kind    string     `json:"kind"`
 	Gone    bool       `json:"gone,omitempty"`
 	Diff    []AttrDiff `json:"diff,omitempty"`
-	Class   string     `json:"class"` // conflict, feeds, informational
+	Class   string     `json:"class"` // one of the Drift constants
 }
+
+// Classes of drift.
+const (
+	DriftConflict      = "conflict"      // the configuration says otherwise, so it is changed back
+	DriftFeeds         = "feeds"         // what changes is made of it
+	DriftInformational = "informational" // nothing depends on it
+)
 
 // Note is a sentence about one address.
 type Note struct {

@@ -103,6 +103,9 @@ func (v *changeView) diffField(o *schema.Object, c *plan.Change, d plan.AttrDiff
 	}
 	// A reason that names the path has said what forces; several that force are each marked.
 	f.forces = d.Forces && (!one || !strings.Contains(c.Reason, d.Path)) && c.Action.IsReplace()
+	if d.Applied != nil && !d.Sensitive {
+		f.lines = append(f.lines, "("+shorten(valueText(d.Path, d.Applied, bare), room, 0)+" was applied; changed outside of dstack)")
+	}
 	if d.Why != "" && !strings.Contains(c.Reason, d.Why) {
 		f.lines = append(f.lines, "("+clean(d.Why)+")")
 		if f.forces {

@@ -48,6 +48,8 @@ func title(c *plan.Change, s shown) string {
 		text = "is in flight: adopt"
 	case s == showInFlight:
 		text = "is in flight: " + verb(c.Action) + " again"
+	case s == showForget && c.Reason == plan.Vanished:
+		text = "will be taken out of the record"
 	case s == showMove:
 		return "was " + clean(c.PreviousAddress) + ": only its address changes"
 	case c.Deposed != "":

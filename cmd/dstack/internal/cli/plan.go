@@ -10,6 +10,7 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/render"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -25,6 +26,7 @@ type planning struct {
 	targets     subjects
 	excludes    subjects
 	replace     subjects
+	explain     *planner.Explain
 }
 
 // subjects are the values of a flag that takes addresses.
@@ -136,6 +138,7 @@ func planCommand(a *app) *cobra.Command {
 		to       outputs
 		out      string
 		detailed detail
+		explain  []string
 	)
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Show what would change, where it would run and what it would cost",
@@ -168,6 +171,9 @@ What can be written in a block: dstack help fleet`,
 			if err != nil {
 				return err
 			}
+			if len(explain) > 0 {
+				in.explain = &planner.Explain{Of: explain}
+			}
 			p, err := f.plan(ctx, st, in, true)
 			if err != nil {
 				return err
@@ -176,6 +182,9 @@ What can be written in a block: dstack help fleet`,
 				if err := plan.Write(out, p); err != nil {
 					return failedWith(err, "Plan cannot be saved")
 				}
+			}
+			if in.explain != nil {
+				return a.explained(in.explain.Found, in.verbose)
 			}
 			if err := to.write(a, p, out); err != nil {
 				return err
@@ -192,9 +201,21 @@ What can be written in a block: dstack help fleet`,
 	fs := cmd.Flags()
 	fs.StringVar(&out, "out", "", "save the plan to a `FILE`, for apply and show")
 	in.changing(cmd)
+	fs.StringArrayVar(&explain, "explain", nil, "say where the values of an `ADDRESS` come from, or of one attribute: volume.data.size; can be repeated")
 	fs.Var(&detailed, "detailed-exitcode", "exit 2 if there are changes; with =risk also 7 for drift alone, and 8 if something is destroyed or replaced")
 	fs.Lookup("detailed-exitcode").NoOptDefVal = "changes"
 	return cmd
+}
+
+// explained prints what --explain asks for.
+func (a *app) explained(list []plan.Explanation, verbose bool) error {
+	if a.json {
+		return a.printJSON(list)
+	}
+	o := a.options()
+	o.Verbose = verbose
+	a.printf("%s", render.Explain(list, o))
+	return nil
 }
 
 // plan makes a plan, and ends the command where that cannot be done. Beside others, it leaves alone what they change now.
@@ -205,7 +226,7 @@ func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, bes
 		writer, _ = f.store.Holder(ctx)
 	}
 	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, NoRefresh: in.noRefresh, Parallelism: in.parallelism,
-		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Replace: in.replace})
+		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Replace: in.replace, Explain: in.explain})
 	if ctx.Err() != nil {
 		return nil, exit(exitInterrupted)
 	}
