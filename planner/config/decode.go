@@ -276,14 +276,14 @@ func (d *Decoded) Origin(path string) (hcl.Range, []string, bool) {
 	return w.rng, mentioned(w.uses), ok
 }
 
-// written is what a block says of an attribute.
-type written struct {
+// writing is what a block says of an attribute.
+type writing struct {
 	rng  hcl.Range
 	uses []use
 }
 
 // written finds where an attribute was written.
-func (d *Decoded) written(path string) (written, bool) {
+func (d *Decoded) written(path string) (writing, bool) {
 	b := d.Block.body
 	steps := splitPath(path)
 	var around []use // what for_each of dynamic blocks around it mention
@@ -294,7 +294,7 @@ func (d *Decoded) written(path string) (written, bool) {
 			if a.iterated != nil {
 				uses = slices.Concat(uses, around)
 			}
-			return written{rng, uses}, true
+			return writing{rng, uses}, true
 		}
 		var list []*nested
 		if d.origins != nil {
@@ -305,17 +305,17 @@ func (d *Decoded) written(path string) (written, bool) {
 		}
 		n := max(step.index, 0)
 		if n >= len(list) {
-			return written{}, false
+			return writing{}, false
 		}
 		if i == len(steps)-1 {
-			return written{list[n].defRange, list[n].uses()}, true
+			return writing{list[n].defRange, list[n].uses()}, true
 		}
 		if list[n].dyn != nil {
 			around = append(around, list[n].dyn.forEach.uses...)
 		}
 		b = list[n].body
 	}
-	return written{}, false
+	return writing{}, false
 }
 
 // mentioned lists the names in uses, each once, in order of writing.
