@@ -163,7 +163,7 @@ func (w *walk) newChoice() *choice {
 		for _, need := range it.rec.Needs { // what ends, ends after what is tied to it
 			for _, on := range changed(need) {
 				holds := it.kind == addr.KindSupport || on.kind == addr.KindSupport || it.kind == addr.KindJob && on.kind == addr.KindInstance
-				if on.goes() && holds && on.name == need {
+				if (on.goes() || on.action == plan.Forget) && holds && on.name == need {
 					link(on, it)
 				}
 			}

@@ -95,7 +95,7 @@ func (it *item) settled() cty.Value {
 }
 
 // stays tells whether the object that is there is there afterwards.
-func (it *item) stays() bool { return it.exists() && !it.goes() }
+func (it *item) stays() bool { return it.exists() && !it.goes() && it.action != plan.Forget }
 
 // sortItems orders items as people read them.
 func sortItems(items []*item) {

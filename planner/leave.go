@@ -43,7 +43,9 @@ func (w *walk) leave() {
 			w.items[a] = it
 		}
 		w.destroy(it, why)
+		w.forget(it)
 	}
+	w.forgetShared()
 	if !w.opts.Destroy {
 		return
 	}

@@ -233,6 +233,7 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	err := w.run(ctx)
 	if !w.opts.Destroy && !w.diags.HasErrors() {
 		w.diags = append(w.diags, w.stillWanted()...)
+		w.diags = append(w.diags, w.stillThere()...)
 	}
 	if w.opts.Destroy {
 		w.diags = w.diags.Warnings() // what cannot be evaluated, because half of it is gone, can be destroyed

@@ -172,14 +172,29 @@ func (e *engine) forget(s *step) *entry {
 		reason = statefile.Forgotten
 	}
 	out := &entry{}
+	if reason == statefile.Forgotten {
+		out.records = func() ([]statefile.Record, error) { return e.forgotten(ref, s.change), nil }
+		return out
+	}
 	rec := e.state.Object(ref)
-	end := e.endOfJob(rec, s.change, reason == statefile.Gone)
+	end := e.endOfJob(rec, s.change, true)
 	out.locks = append(out.locks, end.locks()...)
 	out.records = func() ([]statefile.Record, error) {
 		records, err := end.records()
 		return append(records, statefile.NewDelete(e.clock.Now(), ref, statefile.Removal{Reason: reason, Closes: s.change.IdempotencyKey, Changed: e.changed()})), err
 	}
 	return out
+}
+
+// forgotten takes something out of the record that goes on. Nobody knows how a job will end that is none of this state any
+// more, so nothing is remembered of its run.
+func (e *engine) forgotten(ref statefile.Ref, c *plan.Change) []statefile.Record {
+	now := e.clock.Now()
+	records := []statefile.Record{statefile.NewDelete(now, ref, statefile.Removal{Reason: statefile.Forgotten, Closes: c.IdempotencyKey, Changed: e.changed()})}
+	if a, err := addr.ParseResource(ref.Address); err == nil && a.Kind() == addr.KindJob && c.EndsRun && e.state.Run(a.Block.String()) != nil {
+		records = append(records, statefile.NewRun(now, a.Block.String(), nil))
+	}
+	return records
 }
 
 // depose gives the current object the name under which it waits for its end.
