@@ -75,7 +75,7 @@ func (w *walk) document() (*plan.Plan, error) {
 
 func count(s *plan.Summary, c *plan.Change) {
 	switch {
-	case c.OnlyCandidate:
+	case c.OnlyCandidate, c.Action == plan.NoOp:
 	case c.Kind == addr.KindSupport:
 		s.Support++
 	case c.InFlight != nil && c.InFlight.Found:

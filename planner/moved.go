@@ -151,7 +151,7 @@ func (w *walk) previous(it *item) string {
 	return w.moved.previous[it.rec.Ref()]
 }
 
-// movesOf writes down what moves, with the number of declared things in each.
+// movesOf writes down what moves, with the number of declared things in each, and says why of changes that are nothing else.
 func (w *walk) movesOf(p *plan.Plan) {
 	p.Moves = slices.Clone(w.moved.moves)
 	index := map[addr.Subject]int{}
@@ -160,17 +160,27 @@ func (w *walk) movesOf(p *plan.Plan) {
 			index[s] = i
 		}
 	}
+	of := func(a addr.Resource) (int, bool) {
+		for _, s := range []addr.Subject{addr.SubjectOf(a.Owner()), addr.SubjectOf(a.Block.Self())} {
+			if i, ok := index[s]; ok {
+				return i, true
+			}
+		}
+		return 0, false
+	}
 	for ref := range w.moved.previous {
-		a, err := addr.ParseResource(ref.Address)
-		if err != nil || a.Kind() == addr.KindSupport || ref.Deposed != "" {
-			continue
+		if a, err := addr.ParseResource(ref.Address); err == nil && a.Kind() != addr.KindSupport && ref.Deposed == "" {
+			if i, ok := of(a); ok {
+				p.Moves[i].Count++
+			}
 		}
-		i, ok := index[addr.SubjectOf(a)]
-		if !ok {
-			i, ok = index[addr.SubjectOf(a.Block.Self())]
-		}
-		if ok {
-			p.Moves[i].Count++
+	}
+	for _, c := range p.Changes {
+		if a, err := addr.ParseResource(c.Address); err == nil && c.Action == plan.NoOp {
+			c.Reason = "what it belongs to has moved"
+			if i, ok := of(a); ok {
+				c.Reason = p.Moves[i].Why()
+			}
 		}
 	}
 	for i := range p.Moves {

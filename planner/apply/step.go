@@ -34,7 +34,9 @@ func (e *engine) perform(ctx context.Context, w *worker, s *step) {
 	e.mu.Unlock()
 	s.started = e.clock.Now()
 	s.result.Started = s.started
-	e.emitStep(s, Event{Type: EventStart})
+	if s.plan.Op != plan.OpMove { // what moves is there already
+		e.emitStep(s, Event{Type: EventStart})
+	}
 	en, err := e.safely(ctx, w, s)
 	if err != nil {
 		w.flush(ctx)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"strings"
 	"slices"
 	"strings"
 	"time"
@@ -166,6 +167,14 @@ type Move struct {
 	Declared []string `json:"declared,omitempty"` // the blocks moved that led there: main.dstack.hcl:12; none for what follows from count
 	Name     string   `json:"name,omitempty"`     // the name that it keeps, because none is written
 	Count    int      `json:"count"`              // how many declared things that are
+}
+
+// Why is the reason of a move, a clause.
+func (m Move) Why() string {
+	if len(m.Declared) == 0 {
+		return "count has changed"
+	}
+	return "moved block, " + strings.Join(m.Declared, ", then ")
 }
 
 // AttrDiff is one attribute that differs, by path. Values are JSON; nil stands for absent.

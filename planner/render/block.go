@@ -227,7 +227,7 @@ func fold(blocks []*block) []*block {
 // alike tells whether b looks as a does. second is the neighbour of a: what is the same in both is the same in all, and
 // what is not runs along with the key in all. So that three jobs on instances 0, 1 and 0 are not said to be on 0 to 2.
 func alike(a, second, b *block) bool {
-	if a.base != b.base || a.action != b.action || a.title != b.title || a.risk != b.risk || a.keys[0] == "" || b.keys[0] == "" || len(a.fields) != len(b.fields) {
+	if a.base != b.base || a.action != b.action || !movedAlike(a, b) || a.risk != b.risk || a.keys[0] == "" || b.keys[0] == "" || len(a.fields) != len(b.fields) {
 		return false
 	}
 	for i, f := range a.fields {
@@ -259,6 +259,9 @@ func merge(blocks []*block) *block {
 	out.changes = make([]*plan.Change, 0, len(blocks))
 	for _, b := range blocks {
 		out.changes = append(out.changes, b.changes...)
+	}
+	if first.title != blocks[1].title {
+		out.title = strings.ReplaceAll(first.title, "["+first.keys[0]+"]", keyList(out.keys))
 	}
 	for i, f := range first.fields {
 		if f.each {

@@ -18,12 +18,13 @@ type changeView struct {
 	deletes  map[string]int            // the step that deletes an address
 	changes  map[string]*plan.Change
 	joins    map[int]*endings // what ends before a step that only joins others
+	moved    map[string]bool  // addresses of blocks and instances that have a line of their own for their move
 }
 
 func (v *changeView) block(c *plan.Change) *block {
 	base, key := splitAddress(c.Address)
 	b := &block{base: base, keys: []string{key}, action: shownOf(c), risk: c.DataAtRisk != "", changes: []*plan.Change{c}}
-	b.title = title(c, b.action)
+	b.title = v.title(c, b.action)
 	b.fields = append(b.fields, v.because(c)...)
 	b.fields = append(b.fields, v.what(c, b.action)...)
 	b.fields = append(b.fields, v.attributes(c, b.action)...)
@@ -37,7 +38,7 @@ func (v *changeView) block(c *plan.Change) *block {
 	return b
 }
 
-func title(c *plan.Change, s shown) string {
+func (v *changeView) title(c *plan.Change, s shown) string {
 	text := map[shown]string{
 		showDestroy: "will be destroyed", showReplace: "must be replaced", showReplaceNewFirst: "must be replaced, new one first",
 		showForget: "will be forgotten; it goes on outside of this state", showUpdate: "will be updated in place", showCreate: "will be created",
@@ -55,7 +56,7 @@ func title(c *plan.Change, s shown) string {
 	case c.Deposed != "":
 		text = "(old one " + clean(c.Deposed) + ") " + text
 	}
-	if c.PreviousAddress != "" {
+	if c.PreviousAddress != "" && !v.told(c) {
 		text += " (was " + clean(c.PreviousAddress) + ")"
 	}
 	return text

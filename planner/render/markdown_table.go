@@ -149,6 +149,9 @@ func (m *markdown) what(b *block) string {
 			return m.difference(c)
 		}
 	case showMove:
+		if from, ok := strings.CutPrefix(b.title, "moved from "); ok {
+			return "from " + m.w.prose(cut(from, whatWidth, 0))
+		}
 		return "was " + m.w.prose(cut(clean(c.PreviousAddress), whatWidth, 0))
 	}
 	for _, f := range b.fields {

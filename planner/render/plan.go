@@ -60,10 +60,14 @@ func newChangeView(p *plan.Plan, o Options) *changeView {
 	v := &changeView{o: o, p: p, supports: map[string][]*plan.Change{}, deletes: map[string]int{}, joins: map[int]*endings{}, changes: make(map[string]*plan.Change, len(p.Changes))}
 	for _, c := range p.Changes {
 		v.changes[c.Address] = c
-		if c.Kind == addr.KindSupport && shownOf(c) != showNothing {
+		if s := shownOf(c); c.Kind == addr.KindSupport && s != showNothing && s != showMove {
 			owner := ownerOf(c.Address)
 			v.supports[owner] = append(v.supports[owner], c)
 		}
+	}
+	v.moved = make(map[string]bool, len(p.Moves))
+	for _, m := range p.Moves {
+		v.moved[m.To] = true
 	}
 	for i, s := range p.Steps {
 		if s.Op == plan.OpDelete {
@@ -85,7 +89,7 @@ func (v *changeView) nothing() bool {
 			return false
 		}
 	}
-	return len(v.p.Deferred) == 0
+	return len(v.p.Deferred)+len(v.p.Moves) == 0
 }
 
 // blocks are the changes and, below them, what was looked up and what is put off.
@@ -103,11 +107,13 @@ func (v *changeView) blocks() []*block {
 func (v *changeView) changed() []*block {
 	var list []*block
 	for _, c := range v.p.Changes {
-		if c.Kind == addr.KindSupport || shownOf(c) == showNothing {
+		s := shownOf(c)
+		if c.Kind == addr.KindSupport || s == showNothing || s == showMove && v.told(c) {
 			continue
 		}
 		list = append(list, v.block(c))
 	}
+	list = append(list, v.moves()...)
 	list = append(list, v.ownerless()...)
 	slices.SortStableFunc(list, func(a, b *block) int {
 		if d := a.rank() - b.rank(); d != 0 {

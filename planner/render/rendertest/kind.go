@@ -51,6 +51,9 @@ func kinds() map[string]*plan.Plan {
 	out := map[string]*plan.Plan{}
 	for kind, k := range kindsOf() {
 		for name, action := range actions() {
+			if kind == "support" && action == plan.NoOp {
+				continue // it goes where its owner goes, and nobody is told
+			}
 			out[kind+"-"+name] = One(k.change(kind, action))
 		}
 	}

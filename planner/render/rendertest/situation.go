@@ -20,6 +20,7 @@ func Situations() []Situation {
 	maps.Copy(all, rows())
 	maps.Copy(all, kinds())
 	maps.Copy(all, verdicts())
+	maps.Copy(all, refactorings())
 	out := make([]Situation, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, Situation{name, complete(all[name])})

@@ -83,7 +83,7 @@ func tallyOf(r *apply.Result, p *plan.Plan, st *statefile.State, elapsed time.Du
 func endedJobs(p *plan.Plan, st *statefile.State) []plan.Note {
 	var out []plan.Note
 	for _, c := range p.Changes {
-		if c.Kind != addr.KindJob || c.Action == plan.Delete {
+		if c.Kind != addr.KindJob || c.Action == plan.Delete || c.Action == plan.NoOp {
 			continue
 		}
 		r := st.Resource(c.Address)
@@ -115,7 +115,7 @@ func (a *app) follow(p *plan.Plan, st *statefile.State) []string {
 	seen := map[string]bool{}
 	for _, c := range p.Changes {
 		r := st.Resource(c.Address)
-		if c.Kind != addr.KindJob || c.Action == plan.Delete || r == nil {
+		if c.Kind != addr.KindJob || c.Action == plan.Delete || c.Action == plan.NoOp || r == nil {
 			continue
 		}
 		name := jobOf(r.Attributes).Run

@@ -24,11 +24,12 @@ type events struct {
 
 // event is one line. What belongs to the type is in the fields below message.
 type event struct {
-	Time    time.Time `json:"time"`
-	Level   string    `json:"level"`
-	Type    string    `json:"type"`
-	Address string    `json:"address,omitempty"`
-	Message string    `json:"message"`
+	Time     time.Time `json:"time"`
+	Level    string    `json:"level"`
+	Type     string    `json:"type"`
+	Address  string    `json:"address,omitempty"`
+	Previous string    `json:"previous_address,omitempty"`
+	Message  string    `json:"message"`
 
 	Version    string           `json:"dstack_version,omitempty"`
 	Action     plan.Action      `json:"-"`
@@ -104,8 +105,14 @@ func (e *events) plan(p *plan.Plan) {
 	for _, n := range p.NotChecked {
 		e.emit(event{Level: "warn", Type: "not_checked", Address: n.Address, Message: n.Address + ": " + n.Text})
 	}
+	for _, m := range p.Moves {
+		e.emit(event{Type: "planned_move", Address: m.To, Previous: m.From, Message: m.To + ": moved from " + m.From})
+	}
 	for _, c := range p.Changes {
-		e.emit(event{Type: "planned_change", Address: c.Address, Message: fmt.Sprintf("%s: %s", c.Address, strings.ReplaceAll(string(c.Action), ",", " then ")),
+		if c.Action == plan.NoOp {
+			continue // only its address changes
+		}
+		e.emit(event{Type: "planned_change", Previous: c.PreviousAddress, Address: c.Address, Message: fmt.Sprintf("%s: %s", c.Address, strings.ReplaceAll(string(c.Action), ",", " then ")),
 			Actions: strings.Split(string(c.Action), ","), Reason: c.Reason})
 	}
 	for _, n := range p.Deferred {

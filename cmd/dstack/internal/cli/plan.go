@@ -129,7 +129,7 @@ func hasChanges(p *plan.Plan) bool {
 			return true
 		}
 	}
-	return len(p.Changes) > 0 || len(p.Steps) > 0 || len(p.Deferred) > 0 || len(p.Intents) > 0
+	return len(p.Changes) > 0 || len(p.Moves) > 0 || len(p.Steps) > 0 || len(p.Deferred) > 0 || len(p.Intents) > 0
 }
 
 func planCommand(a *app) *cobra.Command {
