@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -129,6 +130,31 @@ func TestEveryFileOfTheRepositoryCanBeLaidOut(t *testing.T) {
 	for name, text := range files {
 		law(t, name, text)
 	}
+}
+
+func TestExamplesAndPagesAreLaidOut(t *testing.T) {
+	seen := 0
+	laidOut := func(name string, text []byte) {
+		seen++
+		got, list := Format(name, text)
+		require.NoError(t, list.Err())
+		require.Equal(t, string(got), string(text), name)
+	}
+	for name, text := range everyFile(t) {
+		if strings.HasPrefix(name, "../../examples/") {
+			laidOut(name, text)
+		}
+	}
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile("(?ms)^```hcl\n(.*?)^```").FindAllSubmatch(text, -1) {
+			laidOut(page, m[1])
+		}
+	}
+	require.Greater(t, seen, 5)
 }
 
 // law holds of every text: what is laid out says the same, and stays.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/internal/golden"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/lockfile"
 	"github.com/dstackai/dstack-planner/planner/modsource"
@@ -230,4 +231,30 @@ func TestRulesAreInOrderAndOnThePage(t *testing.T) {
 		require.Contains(t, string(page), "| `"+r.ID+"` | "+r.Doc+" |\n")
 	}
 	require.Equal(t, len(rules), strings.Count(string(page), "\n| `"))
+}
+
+func TestSARIF(t *testing.T) {
+	at := &diag.Range{Filename: "a folder/main.dstack.hcl", Start: diag.Pos{Line: 2, Column: 3, Byte: 9}, End: diag.Pos{Line: 2, Column: 8, Byte: 14}}
+	list := diag.List{
+		{Severity: diag.Warning, Summary: "Variable is not used", Detail: "Nothing depends on var.a <&>.", Rule: "unused-variable", Range: at},
+		{Severity: diag.Error, Summary: "No configuration here", Detail: "None."},
+		{Severity: diag.Error, Summary: "Block is wrong", Detail: "So.", Range: &diag.Range{Filename: "/home/me/config.dstack.hcl", Start: diag.Pos{Line: 1, Column: 1}, End: diag.Pos{Line: 1, Column: 1}}},
+	}
+	out, err := SARIF(list, "1.2.3")
+	require.NoError(t, err)
+	golden.Assert(t, "testdata/findings.sarif", string(out))
+	out, err = SARIF(nil, "1.2.3")
+	require.NoError(t, err)
+	require.Contains(t, string(out), `"results": []`)
+}
+
+func TestExamplesHaveNoFindings(t *testing.T) {
+	dirs, err := filepath.Glob("../../examples/*/*.dstack.hcl")
+	require.NoError(t, err)
+	require.NotEmpty(t, dirs)
+	for _, file := range dirs {
+		c, list := config.Load(t.Context(), config.LoadOptions{Dir: filepath.Dir(file), Open: true})
+		require.NoError(t, list.Err())
+		require.Empty(t, Check(c), file)
+	}
 }

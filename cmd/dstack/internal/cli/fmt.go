@@ -47,6 +47,9 @@ Exit codes: 0; 1 if a file is wrong, and with --check also if a file would be ch
 		Example: `  dstack fmt
   dstack fmt --check --diff --recursive
   dstack fmt - < draft.hcl`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"hcl", "dstackvars"}, cobra.ShellCompDirectiveFilterFileExt
+		},
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				paths = []string{"."}

@@ -84,7 +84,7 @@ func graphCommand(a *app) *cobra.Command {
 	flags.BoolVar(&all, "all", false, "draw variables and locals as well; with --plan each step and every support object")
 	flags.BoolVar(&why, "why", false, "say by which expressions the first address depends on the second")
 	flags.StringVar(&planned, "plan", "", "draw a saved plan, from a `FILE`")
-	return complete(cmd, "format", formats...)
+	return completeFile(complete(cmd, "format", formats...), "plan")
 }
 
 // complete lets a shell complete the values of a flag.
@@ -94,6 +94,14 @@ func complete(cmd *cobra.Command, flag string, values ...string) *cobra.Command 
 	})
 	if err != nil {
 		panic(err) // there is no such flag, which the first test of the command finds
+	}
+	return cmd
+}
+
+// completeFile lets a shell complete the name of a file as the value of a flag.
+func completeFile(cmd *cobra.Command, flag string) *cobra.Command {
+	if err := cmd.MarkFlagFilename(flag); err != nil {
+		panic(err) // as in complete
 	}
 	return cmd
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,7 @@ func (l *linting) Set(s string) error {
 func validateCommand(a *app) *cobra.Command {
 	var in inputs
 	var l linting
+	var sarif string
 	cmd := &cobra.Command{
 		Use: "validate", Short: "Check the configuration, without asking any cloud",
 		Long: `Checks everything that can be checked without the state and without any cloud: syntax, names, types, grammars, references, and the settings of backends against what their providers take. A variable without a value is taken as unknown.
@@ -74,6 +76,11 @@ With --lint it also finds what is right and could be left out, such as a variabl
 				list = append(list, found...)
 				list.Sort()
 			}
+			if sarif != "" {
+				if err := a.writeSARIF(sarif, list); err != nil {
+					return err
+				}
+			}
 			errs, warnings := len(list.Errors()), len(list.Warnings())
 			if a.json {
 				if list == nil {
@@ -99,7 +106,17 @@ With --lint it also finds what is right and could be left out, such as a variabl
 	jsonFlag(a, cmd, "print one JSON object with all diagnostics")
 	cmd.Flags().Var(&l, "lint", "find what could be left out as well, as warnings; with =error as errors")
 	cmd.Flags().Lookup("lint").NoOptDefVal = string(diag.Warning)
-	return cmd
+	cmd.Flags().StringVar(&sarif, "sarif-out", "", "write all diagnostics as SARIF to a `FILE` as well, for code scanning")
+	return complete(cmd, "lint", "warning", "error")
+}
+
+// writeSARIF writes diagnostics for pipelines. A configuration is no secret, so others may read the file.
+func (a *app) writeSARIF(path string, list diag.List) error {
+	text, err := lint.SARIF(list, a.version)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	return failedWith(err, "SARIF cannot be written")
 }
 
 // lintResult says how many findings there are, if any were looked for.
