@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-cty-funcs/filesystem"
-	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	ctyyaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -18,13 +17,13 @@ import (
 func functions(dir string, c *calls) map[string]function.Function {
 	f := map[string]function.Function{
 		// numbers
-		"abs":      stdlib.AbsoluteFunc,
+		"abs":      refined(stdlib.AbsoluteFunc, cty.Number, refineFromZero),
 		"ceil":     stdlib.CeilFunc,
 		"floor":    stdlib.FloorFunc,
 		"log":      logFunc,
 		"max":      stdlib.MaxFunc,
 		"min":      stdlib.MinFunc,
-		"parseint": stdlib.ParseIntFunc,
+		"parseint": refined(stdlib.ParseIntFunc, cty.Number, refineNotNull),
 		"pow":      powFunc,
 		"signum":   signumFunc,
 		"sum":      sumFunc,
@@ -35,7 +34,7 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"format":      stdlib.FormatFunc,
 		"formatlist":  stdlib.FormatListFunc,
 		"indent":      indentFunc,
-		"join":        longLists(stdlib.JoinFunc),
+		"join":        refined(longLists(joinFunc), cty.String, refineNotNull),
 		"lower":       stdlib.LowerFunc,
 		"regex":       stdlib.RegexFunc,
 		"regexall":    stdlib.RegexAllFunc,
@@ -54,12 +53,12 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"upper":       stdlib.UpperFunc,
 
 		// collections
-		"alltrue":         longLists(everyFunc(true)),
-		"anytrue":         longLists(everyFunc(false)),
+		"alltrue":         refined(longLists(everyFunc(true)), cty.Bool, refineNotNull),
+		"anytrue":         refined(longLists(everyFunc(false)), cty.Bool, refineNotNull),
 		"chunklist":       stdlib.ChunklistFunc,
 		"coalesce":        coalesceFunc,
 		"coalescelist":    stdlib.CoalesceListFunc,
-		"compact":         longLists(stdlib.CompactFunc),
+		"compact":         refined(longLists(stdlib.CompactFunc), cty.List(cty.String), refineNotNull),
 		"concat":          stdlib.ConcatFunc,
 		"contains":        containsFunc,
 		"distinct":        stdlib.DistinctFunc,
@@ -85,7 +84,7 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"zipmap":          stdlib.ZipmapFunc,
 
 		// types
-		"can":             tryfunc.CanFunc,
+		"can":             canFunc,
 		"ephemeralasnull": ephemeralAsNullFunc,
 		"issensitive":     isSensitiveFunc,
 		"nonsensitive":    nonsensitiveFunc,
@@ -96,7 +95,7 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"tonumber":        toFunc(cty.Number),
 		"toset":           toFunc(cty.Set(cty.DynamicPseudoType)),
 		"tostring":        toFunc(cty.String),
-		"try":             tryfunc.TryFunc,
+		"try":             tryFunc,
 
 		// encodings
 		"base64decode":     base64DecodeFunc,
@@ -109,7 +108,7 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"textencodebase64": textEncodeFunc,
 		"urlencode":        urlEncodeFunc,
 		"yamldecode":       ctyyaml.YAMLDecodeFunc,
-		"yamlencode":       ctyyaml.YAMLEncodeFunc,
+		"yamlencode":       refined(ctyyaml.YAMLEncodeFunc, cty.String, refineNotNull),
 
 		// digests
 		"base64sha256": hashFunc(newSHA256, base64Text),
@@ -130,13 +129,13 @@ func functions(dir string, c *calls) map[string]function.Function {
 		// dates that are given
 		"formatdate": stdlib.FormatDateFunc,
 		"timecmp":    timeCmpFunc,
-		"timeadd":    stdlib.TimeAddFunc,
+		"timeadd":    refined(stdlib.TimeAddFunc, cty.String, refineNotNull),
 
 		// paths
 		"abspath":    absPathFunc(dir),
-		"basename":   filesystem.BasenameFunc,
-		"dirname":    filesystem.DirnameFunc,
-		"pathexpand": filesystem.PathExpandFunc,
+		"basename":   refined(filesystem.BasenameFunc, cty.String, refineNotNull),
+		"dirname":    refined(filesystem.DirnameFunc, cty.String, refineNotNull),
+		"pathexpand": refined(filesystem.PathExpandFunc, cty.String, refineNotNull),
 
 		// files
 		"file":             fileFunc(dir, asText),
@@ -145,12 +144,17 @@ func functions(dir string, c *calls) map[string]function.Function {
 		"filebase64sha512": fileFunc(dir, asHash(newSHA512, base64Text)),
 		"fileexists":       fileExistsFunc(dir),
 		"filemd5":          fileFunc(dir, asHash(newMD5, hexText)),
-		"fileset":          filesystem.MakeFileSetFunc(dir),
+		"fileset":          refined(filesystem.MakeFileSetFunc(dir), cty.Set(cty.String), refineNotNull),
 		"filesha1":         fileFunc(dir, asHash(newSHA1, hexText)),
 		"filesha256":       fileFunc(dir, asHash(newSHA256, hexText)),
 		"filesha512":       fileFunc(dir, asHash(newSHA512, hexText)),
 	}
 	f["templatestring"] = templateStringFunc
+	for name, fn := range f {
+		if losesMarks(fn) {
+			f[name] = refined(fn, cty.NilType, nil)
+		}
+	}
 	maps.Copy(f, momentFunctions(c))
 	f["templatefile"] = templateFileFunc(dir, f)
 	return f

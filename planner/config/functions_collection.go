@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -78,7 +79,7 @@ var coalesceFunc = function.New(&function.Spec{
 
 // containsFunc tells whether a list has an element.
 var containsFunc = function.New(&function.Spec{
-	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}, {Name: "value", Type: cty.DynamicPseudoType}},
+	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType, AllowDynamicType: true}, {Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
 	Type:         function.StaticReturnType(cty.Bool),
 	RefineResult: refineNotNull,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
@@ -103,6 +104,9 @@ var elementFunc = function.New(&function.Spec{
 		if index.IsKnown() && index.AsBigFloat().Sign() < 0 {
 			return cty.NilType, function.NewArgErrorf(1, "the first element is 0, and there is none before it")
 		}
+		if ty := args[0].Type(); ty.IsTupleType() && !index.IsKnown() {
+			return oneType(ty.TupleElementTypes()), nil
+		}
 		return stdlib.ElementFunc.ReturnTypeForValues([]cty.Value{args[0], index})
 	},
 	Impl: func(args []cty.Value, ty cty.Type) (cty.Value, error) {
@@ -118,9 +122,9 @@ var elementFunc = function.New(&function.Spec{
 
 // indexFunc finds the place of an element in a list.
 var indexFunc = function.New(&function.Spec{
-	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}, {Name: "value", Type: cty.DynamicPseudoType}},
+	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType, AllowDynamicType: true}, {Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
 	Type:         function.StaticReturnType(cty.Number),
-	RefineResult: refineNotNull,
+	RefineResult: refineFromZero,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		if args[0].Type().IsSetType() {
 			return cty.UnknownVal(cty.Number), function.NewArgErrorf(0, "the elements of a set have no places")
@@ -147,11 +151,9 @@ var indexFunc = function.New(&function.Spec{
 
 // lengthFunc counts elements, or the characters of a text.
 var lengthFunc = function.New(&function.Spec{
-	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true, AllowUnknown: true}},
-	Type:   function.StaticReturnType(cty.Number),
-	RefineResult: func(b *cty.RefinementBuilder) *cty.RefinementBuilder {
-		return b.NotNull().NumberRangeLowerBound(cty.Zero, true)
-	},
+	Params:       []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true, AllowUnknown: true}},
+	Type:         function.StaticReturnType(cty.Number),
+	RefineResult: refineFromZero,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		v := args[0]
 		switch ty := v.Type(); {
@@ -209,6 +211,13 @@ func lookup(args []cty.Value) (cty.Value, error) {
 		}
 	}
 	if !key.IsKnown() {
+		if ty.IsObjectType() {
+			types := slices.Collect(maps.Values(ty.AttributeTypes()))
+			if instead != cty.NilVal {
+				types = append(types, instead.Type())
+			}
+			unknown = cty.UnknownVal(oneType(types))
+		}
 		return unknown.WithMarks(marks, more), nil
 	}
 	name := key.AsString()
@@ -225,6 +234,14 @@ func lookup(args []cty.Value) (cty.Value, error) {
 		return unknown, function.NewArgErrorf(1, "there is no key %q, and no value instead is given", name)
 	}
 	return instead.WithMarks(marks, more), nil
+}
+
+// oneType is the type that all of some types are; else any may come.
+func oneType(types []cty.Type) cty.Type {
+	if len(types) == 0 || slices.ContainsFunc(types, func(ty cty.Type) bool { return !ty.Equals(types[0]) }) {
+		return cty.DynamicPseudoType
+	}
+	return types[0]
 }
 
 // matchKeysFunc takes the values at the places where keys has one of those searched for.

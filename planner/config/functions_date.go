@@ -11,7 +11,7 @@ import (
 var timeCmpFunc = function.New(&function.Spec{
 	Params:       []function.Parameter{{Name: "timestamp_a", Type: cty.String}, {Name: "timestamp_b", Type: cty.String}},
 	Type:         function.StaticReturnType(cty.Number),
-	RefineResult: refineNotNull,
+	RefineResult: refineSign,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		var at [2]time.Time
 		for i, v := range args {

@@ -14,7 +14,7 @@ import (
 var signumFunc = function.New(&function.Spec{
 	Params:       []function.Parameter{{Name: "num", Type: cty.Number}},
 	Type:         function.StaticReturnType(cty.Number),
-	RefineResult: refineNotNull,
+	RefineResult: refineSign,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		if f := args[0].AsBigFloat(); !f.IsInt() {
 			return cty.UnknownVal(cty.Number), function.NewArgErrorf(0, "a whole number is needed")
@@ -25,7 +25,7 @@ var signumFunc = function.New(&function.Spec{
 
 // sumFunc adds numbers.
 var sumFunc = function.New(&function.Spec{
-	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}},
+	Params:       []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
 	Type:         function.StaticReturnType(cty.Number),
 	RefineResult: refineNotNull,
 	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {

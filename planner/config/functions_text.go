@@ -10,9 +10,6 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// refineNotNull says of an unknown answer that it will not be null.
-func refineNotNull(b *cty.RefinementBuilder) *cty.RefinementBuilder { return b.NotNull() }
-
 // textFunc makes a function of one text that gives another.
 func textFunc(param string, f func(string) (string, error)) function.Function {
 	return function.New(&function.Spec{
