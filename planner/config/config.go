@@ -45,7 +45,8 @@ type Config struct {
 
 	expressions atomic.Int64 // how many expressions were evaluated that stand in no file
 
-	constants answers // what depends on no block
+	constants answers  // what depends on no block
+	shapes    sync.Map // addr.Block, in an instance of its module -> what is known before a plan of one that repeats
 	mu        sync.Mutex
 	cache     *answers // what was evaluated in the latest walk
 }

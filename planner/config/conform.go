@@ -39,6 +39,8 @@ func (c *Config) conform(a *attribute, v cty.Value, ctx *hcl.EvalContext) (cty.V
 	case v.ContainsMarked():
 		kind, _, _ := strings.Cut(a.context, " ")
 		detail = fmt.Sprintf("The value of %s is sensitive, so nothing more of it is shown. What can be written there:\n  dstack help %s", a.desc.Name, kind)
+	case a.desc.Ref:
+		detail = c.refHint(a, v, detail)
 	case len(rest) > 0 || !isLiteral(a.expr):
 		if where := origin(a, rest); where != "" {
 			detail += " The value is " + where + "."
@@ -47,9 +49,7 @@ func (c *Config) conform(a *attribute, v cty.Value, ctx *hcl.EvalContext) (cty.V
 	if part, ok := c.within(a.expr, ce, rng); ok {
 		rng = part
 	}
-	if a.desc.Ref {
-		detail = c.refHint(a, v, detail)
-	} else {
+	if !a.desc.Ref {
 		detail += c.quotesHint(a, v)
 	}
 	return cty.NilVal, c.about(a, ctx, rng, ce.Summary, "%s", detail)
@@ -85,6 +85,9 @@ func (c *Config) quotesHint(a *attribute, v cty.Value) string {
 
 // refHint says which reference a text was probably meant to be.
 func (c *Config) refHint(a *attribute, v cty.Value, detail string) string {
+	if t, ok := a.expr.(*hclsyntax.ScopeTraversalExpr); ok && !v.ContainsMarked() && v.IsKnown() && !v.IsNull() && v.Type() != cty.String && v.CanIterateElements() {
+		return oneOfMany(traversalText(t.Traversal), v)
+	}
 	if v.IsMarked() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
 		return detail
 	}
@@ -101,6 +104,16 @@ func (c *Config) refHint(a *attribute, v cty.Value, detail string) string {
 		return fmt.Sprintf("This is a text, and a %s is meant: a reference without quotes, such as %s.%s.%s", kind, kind, known[0], schema.DidYouMean(name, known))
 	}
 	return detail + fmt.Sprintf(" The configuration has no block %s.", kind)
+}
+
+// oneOfMany explains a reference to a block of which there are several, or none.
+func oneOfMany(name string, v cty.Value) string {
+	it := v.ElementIterator()
+	if !it.Next() {
+		return fmt.Sprintf("%s has count or for_each, and there is none of it.", name)
+	}
+	key, _ := it.Element()
+	return fmt.Sprintf("%s has count or for_each, so it stands for %d of them. Choose one, as in %s%s.", name, v.LengthInt(), name, pathText(cty.Path{cty.IndexStep{Key: key}}))
 }
 
 // within finds the part of a quoted text that is wrong.

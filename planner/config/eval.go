@@ -207,10 +207,12 @@ func (e *evaluation) named(at *site, u use, uses [][]use) (cty.Value, diag.List)
 		}
 		return cty.DynamicVal, nil
 	}
-	if e.scope != nil {
-		if v, ok := e.scope.Value(addr.Block{Module: at.path, Type: u.root, Name: u.name}); ok {
-			return v, nil
-		}
+	if e.scope == nil {
+		e.open = true
+		return e.shape(at, e.c.byAddr[at.module.block(u)]), nil
+	}
+	if v, ok := e.scope.Value(addr.Block{Module: at.path, Type: u.root, Name: u.name}); ok {
+		return v, nil
 	}
 	e.open = true
 	return cty.DynamicVal, nil

@@ -158,6 +158,7 @@ func (r *ruler) positive(path, what string) {
 // run checks what tasks, services and dev environments have in common.
 func (r *ruler) run() {
 	r.oneOf("runtime", "auto", "docker", "process")
+	r.gpu()
 	r.runJob()
 }
 
@@ -274,6 +275,7 @@ func (c *Config) provider(backend string) string {
 func (r *ruler) fleet() {
 	r.oneOf("runtime", "auto", "docker", "process")
 	r.oneOf("network_mode", "auto", "bridge")
+	r.gpu()
 	ssh := !r.unset("ssh")
 	switch {
 	case !ssh && r.unset("nodes"):

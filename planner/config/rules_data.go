@@ -2,6 +2,7 @@ package config
 
 // data checks what is looked up.
 func (r *ruler) data() {
+	r.gpu()
 	if n, ok := r.number("nodes"); ok && n < 1 {
 		r.fail("nodes", "Number of nodes is too small", "Offers are looked up for at least 1 machine%s.", r.shown("nodes"))
 	}

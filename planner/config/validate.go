@@ -40,6 +40,7 @@ func (c *Config) Validate() diag.List {
 			d, ds := c.Decode(inst, nil)
 			if !ds.HasErrors() {
 				decoded = append(decoded, d)
+				ds = append(ds, d.advise()...)
 			}
 			list = append(list, ds...)
 			if len(d.perJob) > 0 {
