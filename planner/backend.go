@@ -108,23 +108,28 @@ type backendBlock struct {
 	settings          cty.Value // an object, unmarked per leaf kept; null when unset
 	declared          string
 	at                *diag.Range
+	settingAt         func(name string) *diag.Range // where a setting is written, nil for one that is not
 }
 
 // settings checks the block's settings against the provider's own schema.
 func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.List {
 	var diags diag.List
-	wrong := func(summary, format string, args ...any) {
-		diags = append(diags, diag.Errorf(summary, format, args...).For("backend."+b.name)...)
+	wrong := func(setting, summary, format string, args ...any) {
+		list := diag.Errorf(summary, format, args...).For("backend." + b.name)
+		if setting != "" && blk.settingAt != nil {
+			list = list.AtRange(blk.settingAt(setting))
+		}
+		diags = append(diags, list...)
 	}
 	given := map[string]cty.Value{}
 	if !blk.settings.IsNull() {
 		plain, _ := blk.settings.UnmarkDeep()
 		if !plain.IsWhollyKnown() {
-			wrong("Settings are not known yet", "The settings of backend %q refer to something that is known only after apply. Backends are opened before anything is planned.", b.name)
+			wrong("", "Settings are not known yet", "The settings of backend %q refer to something that is known only after apply. Backends are opened before anything is planned.", b.name)
 			return diags.AtRange(blk.at)
 		}
 		if !plain.Type().IsObjectType() && !plain.Type().IsMapType() {
-			wrong("Settings are no object", "Write settings = { name = value } in backend %q.", b.name)
+			wrong("", "Settings are no object", "Write settings = { name = value } in backend %q.", b.name)
 			return diags.AtRange(blk.at)
 		}
 		given = plain.AsValueMap()
@@ -140,13 +145,13 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 		}
 		if !ok {
 			if s.Required {
-				wrong("A setting is missing", "Backend %q needs settings.%s: %s", b.name, s.Name, s.Doc)
+				wrong("", "A setting is missing", "Backend %q needs settings.%s: %s", b.name, s.Name, s.Doc)
 			}
 			continue
 		}
 		v, err := convertTo(v, s.Type)
 		if err != nil {
-			wrong("A setting has the wrong type", "settings.%s of backend %q: %v.", s.Name, b.name, err)
+			wrong(s.Name, "A setting has the wrong type", "settings.%s of backend %q: %v.", s.Name, b.name, err)
 			continue
 		}
 		out[s.Name] = v
@@ -154,15 +159,15 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 			b.secrets[s.Name] = textOf(v)
 		}
 	}
-	for name := range given {
+	for _, name := range sortedKeys(given) {
 		if !slices.Contains(known, name) {
-			wrong("Unknown setting", "The provider %q has no setting %q.%s See its settings with:\n  dstack providers schema %s", b.provider, name, schema.DidYouMean(name, known), b.provider)
+			wrong(name, "Unknown setting", "The provider %q has no setting %q.%s See its settings with:\n  dstack providers schema %s", b.provider, name, schema.DidYouMean(name, known), b.provider)
 		}
 	}
 	if len(out) > 0 {
 		raw, err := schema.MarshalValue(cty.ObjectVal(out))
 		if err != nil {
-			wrong("Settings cannot be kept", "%v", err)
+			wrong("", "Settings cannot be kept", "%v", err)
 		}
 		b.config.Settings = raw
 	}

@@ -129,9 +129,20 @@ func (w *walk) backendBlocks() (map[string]backendBlock, diag.List) {
 		}
 		settings := v.GetAttr("settings")
 		out[b.Addr.Name] = backendBlock{provider: conf.Provider, runtime: conf.Runtime, regions: conf.Regions, settings: settings,
-			declared: fmt.Sprintf("%s:%d", b.DefRange.Filename, b.DefRange.Start.Line), at: diag.FromRange(&b.DefRange)}
+			declared: fmt.Sprintf("%s:%d", b.DefRange.Filename, b.DefRange.Start.Line), at: diag.FromRange(&b.DefRange), settingAt: settingPlace(d)}
 	}
 	return out, diags
+}
+
+// settingPlace says where a setting is written; nil for one that is not.
+func settingPlace(d *config.Decoded) func(name string) *diag.Range {
+	return func(name string) *diag.Range {
+		rng, _, ok := d.Origin("settings." + name)
+		if !ok {
+			return nil
+		}
+		return diag.FromRange(&rng)
+	}
 }
 
 // look refreshes the records and finds what open intents had made.

@@ -88,7 +88,7 @@ func (p *fileReader) json() {
 	}
 	content, rest, ds := f.Body.PartialContent(&want)
 	p.diags = append(p.diags, translate(ds)...)
-	if rest != nil {
+	if rest != nil && (!ds.HasErrors() || len(content.Blocks) > 0) { // else it would say the same again
 		attrs, ds := rest.JustAttributes()
 		p.diags = append(p.diags, translate(ds)...)
 		for _, a := range attrs {
@@ -289,7 +289,11 @@ func (p *fileReader) required(b *body, header hcl.Range, where string) {
 	}
 	for _, a := range b.object.Attrs {
 		if a.Required && !a.Label && b.attr(a.Name) == nil && !slices.Contains(b.meant, a.Name) && !slices.ContainsFunc(b.blocks, func(n *nested) bool { return n.desc == a }) {
-			p.errorAt(header, "An argument is missing", "%s needs %s: %s", where, a.Name, a.Doc)
+			form := a.Name + " = ..."
+			if a.Block {
+				form = a.Name + " {\n    ...\n  }"
+			}
+			p.errorAt(header, "An argument is missing", "%s needs %s: %s\n  %s", where, a.Name, a.Doc, form)
 		}
 	}
 	for _, n := range b.blocks {

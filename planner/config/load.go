@@ -300,7 +300,7 @@ func (c *Config) collect(m *Module, files []*file) diag.List {
 }
 
 func twice(b, first *Block) diag.List {
-	what := b.Addr.String()
+	what := b.address()
 	if !b.Type.Label {
 		what = "The block " + b.Type.Name
 	}

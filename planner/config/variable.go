@@ -126,6 +126,7 @@ type given struct {
 	from    string
 	rng     hcl.Range // the zero range if the value stands in no file
 	expr    hcl.Expression
+	wrong   bool // it cannot be read, which is reported
 }
 
 // setVariables finds the value of every variable: from the environment, dstack.dstackvars, *.auto.dstackvars in order
@@ -155,8 +156,11 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 			if c.partial {
 				continue // its block may stand in the file that could not be parsed
 			}
-			list = append(list, diag.Errorf("No such variable", "--var gives a value to %q, which no variable block declares.%s To declare it:\n  variable %q {}",
-				a.Name, schema.DidYouMean(a.Name, names), a.Name)...)
+			hint := schema.DidYouMean(a.Name, names)
+			if hint == "" {
+				hint = fmt.Sprintf(" To declare it:\n  variable %q {}", a.Name)
+			}
+			list = append(list, diag.Errorf("No such variable", "--var gives a value to %q, which no variable block declares.%s", a.Name, hint)...)
 			continue
 		}
 		if a.Value != cty.NilVal {
@@ -176,6 +180,9 @@ func (c *Config) setVariable(v *variable, values map[string]given, o LoadOptions
 		return nil
 	}
 	g, ok := values[v.name]
+	if g.wrong {
+		return nil
+	}
 	if !ok && v.fallback != cty.NilVal {
 		v.value, v.from = v.fallback, "default"
 		return nil
@@ -220,15 +227,66 @@ func (v *variable) parse(g given) (cty.Value, diag.List) {
 	}
 	expr, ds := hclsyntax.ParseExpression([]byte(g.text), g.from, hcl.InitialPos)
 	if ds.HasErrors() {
-		return cty.NilVal, diag.Errorf("Value cannot be read", "The value of var.%s from %s is no expression of type %s%s.",
-			v.name, g.from, typeexpr.TypeString(v.ty), v.unless(": "+strings.TrimSuffix(ds[0].Detail, "."))).At(&v.defRange)
+		return cty.NilVal, diag.Errorf("Value cannot be read", "The value of var.%s, from %s, is no expression%s. A value of the type %s is written as in\n  %s",
+			v.name, g.from, v.unless(": "+shortened(g.text)), typeexpr.TypeString(v.ty), v.example(g.from)).At(&v.defRange)
 	}
 	val, ds := expr.Value(nil)
 	if ds.HasErrors() {
-		return cty.NilVal, diag.Errorf("Value cannot be read", "The value of var.%s from %s is not constant%s. Texts stand in quotes there: [\"a\", \"b\"].",
-			v.name, g.from, v.unless(": "+strings.TrimSuffix(ds[0].Detail, "."))).At(&v.defRange)
+		return cty.NilVal, diag.Errorf("Value cannot be read", "The value of var.%s, from %s, refers to something%s. There is nothing to refer to, and texts stand in quotes:\n  %s",
+			v.name, g.from, v.unless(": "+shortened(g.text)), v.example(g.from)).At(&v.defRange)
 	}
 	return val, nil
+}
+
+// example shows how a value of the variable's type is given where this one came from.
+func (v *variable) example(from string) string {
+	value := `["a", "b"]`
+	switch {
+	case v.ty.IsObjectType():
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v.ty.AttributeTypes())) {
+			parts = append(parts, name+" = "+exampleOf(v.ty.AttributeType(name)))
+		}
+		value = "{ " + strings.Join(parts, ", ") + " }"
+	case v.ty.IsMapType():
+		value = "{ name = " + exampleOf(v.ty.ElementType()) + " }"
+	case v.ty.IsListType(), v.ty.IsSetType():
+		value = "[" + exampleOf(v.ty.ElementType()) + "]"
+	}
+	switch {
+	case from == "--var":
+		return fmt.Sprintf("--var '%s=%s'", v.name, value)
+	case strings.HasPrefix(from, variablePrefix):
+		return fmt.Sprintf("export %s='%s'", from, value)
+	}
+	return value
+}
+
+func exampleOf(ty cty.Type) string {
+	switch {
+	case ty == cty.Number:
+		return "1"
+	case ty == cty.Bool:
+		return "true"
+	case ty.IsListType(), ty.IsSetType(), ty.IsTupleType():
+		return "[...]"
+	case ty.IsMapType(), ty.IsObjectType():
+		return "{ ... }"
+	}
+	return `"a"`
+}
+
+// shortened is a text as a message shows it.
+func shortened(s string) string {
+	const longest = 60
+	s, _, cut := strings.Cut(s, "\n")
+	if r := []rune(s); len(r) > longest {
+		s, cut = string(r[:longest]), true
+	}
+	if cut {
+		s += "..."
+	}
+	return s
 }
 
 // unless is a text that may give away the value, so it is empty for a sensitive variable.
@@ -300,7 +358,7 @@ func (c *Config) readVariables(path string, values map[string]given, names []str
 	}
 	text, err := readFile(full)
 	if err != nil {
-		return diag.Errorf("File of variables cannot be read", "%s cannot be read: %s.", path, reason(err))
+		return diag.Errorf("File of variables cannot be read", "%s cannot be read: %s. A path of --var-file starts in the folder in which the command runs.", path, reason(err))
 	}
 	if list := checkDepth(Source{Path: path, Text: text}); list != nil {
 		return list
@@ -318,7 +376,14 @@ func (c *Config) readVariables(path string, values map[string]given, names []str
 	}
 	list := translate(ds)
 	attrs, ds := f.Body.JustAttributes()
-	list = append(list, translate(ds)...)
+	for _, d := range ds {
+		if name, ok := strings.CutPrefix(d.Summary, "Unexpected \""); ok {
+			name, _, _ = strings.Cut(name, "\"")
+			list = append(list, diag.Errorf("Block has no place here", "A file of variables gives values to them: %s = ... Blocks stand in *.dstack.hcl files.", name).At(d.Subject)...)
+			continue
+		}
+		list = append(list, translate(hcl.Diagnostics{d})...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		a := attrs[name]
 		v := c.main.variables[name]
@@ -331,7 +396,12 @@ func (c *Config) readVariables(path string, values map[string]given, names []str
 		}
 		val, ds := a.Expr.Value(nil)
 		if ds.HasErrors() {
-			list = append(list, diag.Errorf("A constant is needed", "A file of variables has constants only%s.", v.unless(": "+strings.TrimSuffix(ds[0].Detail, "."))).At(a.Expr.Range().Ptr())...)
+			detail := v.unless(": " + strings.TrimSuffix(ds[0].Detail, "."))
+			if len(a.Expr.Variables()) > 0 || strings.Contains(detail, "Functions may not") {
+				detail = ", which refer to nothing and call no function. What is made of other values is a local of the configuration"
+			}
+			list = append(list, diag.Errorf("A constant is needed", "A file of variables has constants only%s.", detail).At(a.Expr.Range().Ptr())...)
+			values[name] = given{wrong: true}
 			continue
 		}
 		values[name] = given{value: val, from: place(a.Range), rng: a.Expr.Range(), expr: a.Expr}

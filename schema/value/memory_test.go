@@ -26,7 +26,7 @@ func memoryRows() map[string]reading {
 		"zero is set":               {text: "0", canonical: "0GB"},
 		"a third of a GB":           {hcl: "1/4", canonical: "0.25GB"},
 		"an unknown unit":           {text: "1.5xb", err: "Memory has an unknown unit", says: `"xb" is not a unit. Memory`, marks: "xb"},
-		"a unit with a blank":       {text: "16 X B", err: "Memory has an unknown unit", says: `"XB"`, marks: "X B"},
+		"a unit with a blank":       {text: "16 X B", err: "Memory has an unknown unit", says: `"X B"`, marks: "X B"},
 		"Kubernetes' unit":          {text: "16Gi", err: "Memory has an unknown unit", says: "Write GB, which is 1024MB here.", marks: "Gi"},
 		"another program's MB":      {text: "16M", err: "Memory has an unknown unit", says: "Write MB", marks: "M"},
 		"another program's TB":      {text: "16TiB", err: "Memory has an unknown unit", says: "Write TB", marks: "TiB"},

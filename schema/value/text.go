@@ -50,7 +50,11 @@ func (q squeezed) place(from, to int) (offset, length int) {
 // mistake is an error about s[from:to].
 func (q squeezed) mistake(from, to int, summary, detail string, args ...any) *Error {
 	offset, length := q.place(from, to)
-	return mistakeAt(offset, length, summary, detail, args...)
+	e := mistakeAt(offset, length, summary, detail, args...)
+	if len(q.text) != len(q.s) && from < to && to <= len(q.s) {
+		e.Detail = strings.ReplaceAll(e.Detail, quote(q.s[from:to]), quote(q.text[offset:offset+length])) // as it was written
+	}
+	return e
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
