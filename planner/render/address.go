@@ -177,3 +177,6 @@ func addresses(list []string) string {
 	}
 	return clean(strings.Join(out, ", "))
 }
+
+// Addresses writes addresses, neighbouring indices of one folded, in order.
+func Addresses(list []string) string { return addresses(slices.Clone(list)) }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -36,8 +37,9 @@ type app struct {
 	noColor bool
 	json    bool
 
-	events         *events // not nil while stdout is a stream of events
-	quietInterrupt bool    // the command has said already that it was interrupted
+	lines          *bufio.Reader // of answers, once one was asked for
+	events         *events       // not nil while stdout is a stream of events
+	quietInterrupt bool          // the command has said already that it was interrupted
 }
 
 // Main runs one command and returns the code to exit with.

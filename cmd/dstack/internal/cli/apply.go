@@ -22,6 +22,7 @@ import (
 type applying struct {
 	planning
 	approved    bool
+	approve     approvals
 	lockTimeout time.Duration
 	wait        bool
 	follow      string
@@ -31,8 +32,17 @@ type applying struct {
 func (ap *applying) register(cmd *cobra.Command) {
 	ap.planning.register(cmd)
 	cmd.Flags().BoolVar(&ap.approved, "auto-approve", false, "do not ask")
+	cmd.Flags().Var(&ap.approve, "approve", "do not ask, and refuse a plan that does anything but these: create,update")
 	cmd.Flags().StringArrayVar(&ap.override, "override-policy", nil, "apply although the policy `NAME` denies it, which is recorded; can be repeated")
 	cmd.Flags().DurationVar(&ap.lockTimeout, "lock-timeout", 0, "how long to wait while somebody else changes the state")
+}
+
+// check refuses flags that make no sense together.
+func (ap *applying) check(cmd *cobra.Command) error {
+	if ap.approved && len(ap.approve) > 0 {
+		return usage(cmd, "--auto-approve approves everything, and --approve only some of it; use one of them.")
+	}
+	return ap.planning.check(cmd)
 }
 
 func applyCommand(a *app) *cobra.Command {
@@ -133,13 +143,12 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 	if err := a.permitted(cmd, f, ap, p, again); err != nil {
 		return err
 	}
-	if !ap.approved {
+	if err := ap.approve.check(p); err != nil {
+		return err
+	}
+	if !ap.approved && len(ap.approve) == 0 {
 		a.printf("\n")
-		question := "Shall this be done?"
-		if p.Destroy {
-			question = "Shall all of this be destroyed? It cannot be taken back."
-		}
-		if err := a.confirm("dstack "+command, question, again+" --auto-approve"); err != nil {
+		if err := a.approve(p, ap, command, again); err != nil {
 			return err
 		}
 	}

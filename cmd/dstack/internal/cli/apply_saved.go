@@ -59,6 +59,9 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 	if err := a.permitted(cmd, f, ap, p, again); err != nil {
 		return err
 	}
+	if err := ap.approve.check(p); err != nil {
+		return err
+	}
 	if p.Moment != nil {
 		again, err := a.reopenPlan(cmd, ap.inputs, p, st)
 		if err != nil {

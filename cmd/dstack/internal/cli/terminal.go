@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/term"
 
@@ -69,43 +66,6 @@ func (a *app) errOptions() render.Options {
 		o.Color = a.screen.color && !a.noColor
 	}
 	return o
-}
-
-// confirm asks a question to which only yes is a yes. Whoever cannot be asked is told how to do without.
-func (a *app) confirm(what, question, without string) error {
-	if a.screen.questions == nil || a.json {
-		return fail(exitError, "Nobody can be asked", "%s has to be confirmed, and this is no terminal. To confirm it beforehand:\n  %s", what, without)
-	}
-	fmt.Fprintf(a.screen.questions, "%s\nType yes to go on; anything else leaves everything as it is: ", question)
-	answer, err := a.readLine()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if strings.TrimSpace(answer) != "yes" {
-		fmt.Fprintln(a.screen.questions, "Nothing was changed.")
-		return exit(exitError)
-	}
-	return nil
-}
-
-// readLine reads one line from stdin; a signal ends the waiting.
-func (a *app) readLine() (string, error) {
-	type line struct {
-		text string
-		err  error
-	}
-	got := make(chan line, 1)
-	go func() { // ends with the process if nobody answers
-		text, err := bufio.NewReader(a.in).ReadString('\n')
-		got <- line{text, err}
-	}()
-	select {
-	case l := <-got:
-		return strings.TrimRight(l.text, "\r\n"), l.err
-	case <-a.signals:
-		fmt.Fprintln(a.screen.questions)
-		return "", exit(exitInterrupted)
-	}
 }
 
 // prompt asks for the value of a variable; it is nil where nobody can be asked.
