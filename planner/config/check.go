@@ -121,7 +121,7 @@ func (c *Config) checkUse(m *Module, b *Block, a *attribute, top *schema.Attribu
 	if c.partial && u.name != "" && c.mayBeMissing(u) {
 		return "", "" // it may stand in the file that could not be parsed
 	}
-	if a.name == "replace_triggered_by" {
+	if a != nil && a.name == "replace_triggered_by" { // nil where the name is asked for by itself
 		if summary, detail = checkTrigger(u); summary != "" {
 			return summary, detail
 		}
