@@ -27,6 +27,7 @@ type field struct {
 	forces   bool
 	verbatim bool // lines are not wrapped: the difference of a text, line by line
 	pair     bool // the first line is the value before, the second that after
+	hidden   int  // how many attributes it counts instead of showing them; neighbours may differ in that
 	each     bool // said of every resource of the block, and so once more where there are several
 	address  bool // lines name resources, whose keys may run beside those of the change
 }
@@ -232,6 +233,9 @@ func alike(a, second, b *block) bool {
 	}
 	for i, f := range a.fields {
 		g := b.fields[i]
+		if f.hidden > 0 && g.hidden > 0 {
+			continue
+		}
 		if f.marker != g.marker || f.label != g.label || f.forces != g.forces || len(f.lines) != len(g.lines) {
 			return false
 		}
@@ -264,6 +268,14 @@ func merge(blocks []*block) *block {
 		out.title = strings.ReplaceAll(first.title, "["+first.keys[0]+"]", keyList(out.keys))
 	}
 	for i, f := range first.fields {
+		if f.hidden > 0 {
+			least, most := f.hidden, f.hidden
+			for _, b := range blocks {
+				least, most = min(least, b.fields[i].hidden), max(most, b.fields[i].hidden)
+			}
+			out.fields[i] = unchanged(least, most)
+			continue
+		}
 		if f.each {
 			out.fields[i].lines = slices.Clone(f.lines)
 			out.fields[i].lines[0] += " each"

@@ -33,9 +33,18 @@ func (v *changeView) block(c *plan.Change) *block {
 	b.fields = append(b.fields, v.first(c)...)
 	b.fields = append(b.fields, v.supportFields(c.Address, v.o.Verbose || v.o.document)...)
 	if n := c.UnchangedAttrs; n > 0 && (b.action == showUpdate || b.action == showRecord || c.Action.IsReplace()) {
-		b.fields = append(b.fields, field{lines: []string{"# " + Count(n, "attribute") + " unchanged"}})
+		b.fields = append(b.fields, unchanged(n, n))
 	}
 	return b
+}
+
+// unchanged counts attributes that stay as they are and are not shown: of several resources, from the least to the most.
+func unchanged(least, most int) field {
+	text := Count(most, "attribute")
+	if least < most {
+		text = grouped(least) + " to " + text
+	}
+	return field{lines: []string{"# " + text + " unchanged"}, hidden: most}
 }
 
 func (v *changeView) title(c *plan.Change, s shown) string {

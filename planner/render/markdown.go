@@ -294,13 +294,17 @@ func (m *markdown) versions() string {
 	return m.w.prose(strings.Join(list, ", "))
 }
 
-// next is the command that applies the plan.
+// next is the command that applies the plan, where one does.
 func (m *markdown) next() string {
 	switch {
-	case m.o.Saved != "" && len(m.o.Saved) > 200:
+	case len(m.p.Denying()) > 0, len(m.o.Saved) > 200:
 		return ""
 	case m.o.Saved != "":
 		return "dstack apply " + shellWord(m.o.Saved)
+	case m.p.RefreshOnly:
+		return "dstack refresh"
+	case m.p.Partial || m.p.Replaces():
+		return "" // apply needs the same flags, which the plan does not know
 	case m.p.Destroy:
 		return "dstack destroy"
 	}

@@ -24,8 +24,14 @@ type node struct {
 // graph draws what changes and what it stands on, where it is small enough to be looked at.
 func (m *markdown) graph() string {
 	nodes := map[string]*node{}
-	of := func(a string) *node {
-		base, _ := splitAddress(ownerOf(a))
+	of := func(a string) *node { // nil for a block, which stands for its resources
+		a = ownerOf(a)
+		if _, err := addr.ParseInstance(a); err == nil {
+			if _, err := addr.ParseResource(a); err != nil {
+				return nil
+			}
+		}
+		base, _ := splitAddress(a)
 		n := nodes[base]
 		if n == nil {
 			n = &node{base: base, action: showNothing}
@@ -41,6 +47,9 @@ func (m *markdown) graph() string {
 			continue
 		}
 		n := of(c.Address)
+		if n == nil {
+			continue
+		}
 		if c.Kind != addr.KindSupport {
 			if n.n == 0 {
 				changed++
@@ -49,10 +58,7 @@ func (m *markdown) graph() string {
 			n.action = min(n.action, s)
 		}
 		for _, need := range c.Needs {
-			if r, err := addr.ParseResource(need); err == nil && r.Kind() == "" {
-				continue // a block, which stands for its resources
-			}
-			if to := of(need); to != n {
+			if to := of(need); to != nil && to != n {
 				edges[[2]string{to.base, n.base}] = true
 			}
 		}

@@ -137,7 +137,8 @@ func (m *markdown) remarks() string {
 	}
 	for _, r := range m.v.remarks() {
 		switch r.word {
-		case "Left out", "Not checked", "Drift", "Note", "Checks":
+		case "Deferred", "Outputs", "Policies": // which are said in other places
+		default:
 			list = append(list, remark{strings.ToLower(r.word), r.text})
 		}
 	}

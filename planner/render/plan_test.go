@@ -67,6 +67,14 @@ func TestFoldedBlocksSayNothingFalse(t *testing.T) {
 	}
 }
 
+func TestNeighboursMayDifferInWhatStays(t *testing.T) {
+	p := &plan.Plan{}
+	for i, n := range []int{13, 14, 12} {
+		p.Changes = append(p.Changes, &plan.Change{Address: fmt.Sprintf("volume.a[%d]", i), Kind: "volume", Action: plan.Update, Reason: "size grows", UnchangedAttrs: n})
+	}
+	require.Contains(t, Text(p, Options{}), "~ volume.a[0-2] (3) will be updated in place\n      because    size grows\n      # 12 to 14 attributes unchanged\n")
+}
+
 // TestMoneyAndSizesHaveTheirUnits finds attributes that are shown as bare numbers though they have a unit.
 func TestMoneyAndSizesHaveTheirUnits(t *testing.T) {
 	require.Equal(t, "$2.50/h", valueText("price", rendertest.JSON(2.5), true))

@@ -143,7 +143,9 @@ func next(p *plan.Plan, o Options) string {
 	case p.RefreshOnly:
 		return "To do this:\n  dstack refresh\n"
 	case p.Partial || p.Replaces():
-		return "To do this, give dstack apply the same flags, or save the plan with --out.\n"
+		var text strings.Builder
+		indent(&text, "", "To do this, give dstack apply the same flags, or save the plan with --out.", o.width())
+		return text.String()
 	case p.Destroy:
 		return "To do this:\n  dstack destroy\n"
 	}
