@@ -122,6 +122,26 @@ func TestModulesAtThreeLevels(t *testing.T) {
 		slices.Sort(got)
 		require.Empty(t, cmp.Diff(want, got))
 	})
+	t.Run("renaming with moved changes nothing", func(t *testing.T) {
+		renamed := strings.NewReplacer(`module "team" {`, `module "squad" {`, "module.team", "module.squad", `module "site" {`, `module "place" {`, "module.site", "module.place",
+			`fleet "own" {`, `fleet "ours" {`, "fleet.own", "fleet.ours").Replace(large)
+		renamed = strings.Replace(renamed, "-- site/main.dstack.hcl --\n", "moved {\n  from = module.site\n  to   = module.place\n}\n-- site/main.dstack.hcl --\nmoved {\n  from = module.team\n  to   = module.squad\n}\n", 1)
+		renamed += "moved {\n  from = fleet.own\n  to   = fleet.ours\n}\n"
+		p := l.plan(renamed)
+		for _, c := range p.Changes {
+			require.Equal(t, plan.NoOp, c.Action, c.Address)
+			require.NotEmpty(t, c.PreviousAddress)
+			require.Empty(t, c.Diff)
+		}
+		require.Equal(t, plan.Summary{Move: 600}, p.Summary)
+		_, err := l.carry(renamed, p)
+		require.NoError(t, err)
+		l.still(renamed)
+		back := strings.Replace(large, "-- site/main.dstack.hcl --\n", "moved {\n  from = module.place\n  to   = module.site\n}\n-- site/main.dstack.hcl --\nmoved {\n  from = module.squad\n  to   = module.team\n}\n", 1)
+		back += "moved {\n  from = fleet.ours\n  to   = fleet.own\n}\n"
+		l.apply(back)
+		l.still(large)
+	})
 	t.Run("a key that comes changes nothing else", func(t *testing.T) {
 		more := strings.Replace(large, `us = ["one", "two", "three"]`, `us = ["a", "one", "two", "three"]`, 1)
 		for _, a := range actions(l.plan(more)) {

@@ -330,11 +330,8 @@ func (w *writer) names(state *statefile.State, out *statefile.Renaming) {
 
 // defaultName is the name of what says none, "" where its label makes none.
 func defaultName(i addr.Instance) string {
-	var keys []string
-	if i.Key.IsSet() {
-		keys = append(keys, i.Key.Text())
-	}
-	name, err := value.NameFromLabel(i.Name, keys...)
+	words := i.Words()
+	name, err := value.NameFromLabel(words[0], words[1:]...)
 	if err != nil {
 		return ""
 	}
