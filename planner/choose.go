@@ -3,6 +3,7 @@ package planner
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -39,6 +40,7 @@ func (w *walk) choose(intents []plan.IntentDecision) []plan.IntentDecision {
 	}
 	w.unmatched("--target", w.opts.Targets)
 	w.unmatched("--exclude", w.opts.Excludes)
+	w.diags = append(w.diags, w.onlyPart()...)
 	c := w.newChoice()
 	stays := map[*item]bool{}
 	if len(w.opts.Targets) == 0 {
@@ -73,6 +75,29 @@ func (w *walk) choose(intents []plan.IntentDecision) []plan.IntentDecision {
 		in := func(s addr.Subject) bool { return s.Contains(a) }
 		return len(w.opts.Targets) > 0 && !slices.ContainsFunc(w.opts.Targets, in) || slices.ContainsFunc(w.opts.Excludes, in)
 	})
+}
+
+// onlyPart says that the plan is partial.
+func (w *walk) onlyPart() diag.List {
+	said := func(of []addr.Subject) string {
+		var out []string
+		for _, s := range of {
+			out = append(out, s.String())
+		}
+		return join(out)
+	}
+	var parts []string
+	if len(w.opts.Targets) > 0 {
+		parts = append(parts, "Only "+said(w.opts.Targets)+" was asked for with --target.")
+	}
+	if len(w.opts.Excludes) > 0 {
+		parts = append(parts, "Without "+said(w.opts.Excludes)+", as --exclude says.")
+	}
+	command := "plan"
+	if w.opts.Destroy {
+		command = "plan --destroy"
+	}
+	return diag.Warnf("Plan is partial", "%s What else differs is not in this plan. To plan everything:\n  dstack %s", strings.Join(parts, " "), command)
 }
 
 func compareAddresses(a, b string) int {

@@ -46,7 +46,7 @@ func (c *Config) readModule(ctx context.Context, o LoadOptions, m *Module, b *Bl
 	at := b.source.expr.Range()
 	for p := m; p != nil; p = p.parent {
 		if p.Dir == dir {
-			return diag.Errorf("Module calls itself", "%s is the folder of %s, which is around this call, so there would be no end of it. Remove the call, or move what is called into a folder of its own.", dir, p.name()).At(&at)
+			return diag.Errorf("Module calls itself", "This is the folder of %s, which is around this call, so there would be no end of it. Remove the call, or move what is called into a folder of its own.", p.name()).At(&at)
 		}
 	}
 	child := c.newModule(dir, b, m)
