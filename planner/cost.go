@@ -79,6 +79,7 @@ func costNow(p *plan.Plan, state *statefile.State) plan.Cost {
 	for _, c := range p.Changes {
 		if c.Deposed == "" {
 			changed[c.Address] = true
+			changed[c.PreviousAddress] = true // where it is recorded until it has moved
 		}
 		if c.Cost != nil {
 			plus(&out.Before, c.Cost.Before)

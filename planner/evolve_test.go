@@ -232,6 +232,9 @@ func (e *evolution) plan(opts planner.PlanOptions) (p *plan.Plan, refused bool, 
 		}
 		p = next
 	}
+	if now := planner.CostNow(p, state); len(p.Drift) == 0 && (now.Before != p.Cost.Before || now.After != p.Cost.After) {
+		return nil, false, fmt.Errorf("the totals of plan %s are %+v, and added up again %+v", p.ID, p.Cost, now)
+	}
 	e.tell("plan %s:\n  %s", p.ID, strings.Join(outline(p), "\n  "))
 	return p, false, errors.Join(inOrder(state, p)...)
 }
