@@ -141,11 +141,15 @@ func TestHostileTextsInJSON(t *testing.T) {
 	})
 }
 
-func TestHostileTextsInDiagnostics(t *testing.T) {
-	eachHostile(t, func(t *testing.T, _ rendertest.Text, p *plan.Plan) {
+func TestHostileTextsInOtherOutput(t *testing.T) {
+	eachHostile(t, func(t *testing.T, h rendertest.Text, p *plan.Plan) {
 		inert(t, Diagnostics(p.Diagnostics, Options{}))
 		for _, r := range p.Policies {
 			inert(t, PolicyText(r))
 		}
+		inert(t, Explain([]plan.Explanation{{Address: h.Text, Action: plan.Update, Reason: h.Text, Attributes: []plan.Explained{{
+			Path: h.Text, Before: rendertest.JSON(h.Text), After: rendertest.JSON(h.Text + "x"), Why: h.Text,
+			Chain: []plan.Link{{Name: h.Text, Text: h.Text, Place: h.Text, Value: h.Text, From: h.Text}},
+		}}}}, Options{}))
 	})
 }

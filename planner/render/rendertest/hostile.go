@@ -55,6 +55,9 @@ func With(text string) *plan.Plan {
 		Summary: plan.Summary{Create: 2, Update: 2, Replace: 1, Destroy: 2, Move: 1, Adopt: 1, Support: 2}, Unchanged: 3,
 		Changes:    withChanges(text),
 		NotChecked: []plan.Note{{Address: key("fleet.seen.instance", text), Text: text}, {Text: text + "."}},
+		NotPlanned: []plan.Note{{Address: key("volume.left", text), Text: text}},
+		Moves:      []plan.Move{{From: key("volume.from", text), To: key("volume.to", text), Declared: []string{text, text + ":1"}, Name: text, Count: 1}},
+		Data:       []plan.Data{{Address: key("data.offers", text), Value: JSON(text), Found: text}},
 		Notes:      []plan.Note{{Address: key("task.noted", text), Text: text}},
 		Deferred:   []plan.Note{{Address: key("service.later", text), Text: text}, {Text: text}},
 		Drift: []*plan.Drift{
@@ -71,7 +74,7 @@ func With(text string) *plan.Plan {
 			{Name: text, Enforcement: "deny", Result: plan.PolicyPassed, Values: []diag.Value{{Traversal: text, Statement: text}}},
 		},
 		Diagnostics: diag.List{
-			{Severity: diag.Warning, Summary: text, Detail: text, Address: key("volume.warned", text), Range: &diag.Range{Filename: text, Start: diag.Pos{Line: 2, Column: 1}, End: diag.Pos{Line: 3, Column: 1}},
+			{Severity: diag.Warning, Rule: text, Summary: text, Detail: text, Address: key("volume.warned", text), Range: &diag.Range{Filename: text, Start: diag.Pos{Line: 2, Column: 1}, End: diag.Pos{Line: 3, Column: 1}},
 				Snippet: &diag.Snippet{Context: text, Code: text, StartLine: 2, Start: 0, End: min(3, len(text)), Values: []diag.Value{{Traversal: text, Statement: text}}}},
 			{Severity: diag.Warning, Summary: "A check failed", Detail: "It says:\n" + text},
 		},
@@ -104,7 +107,7 @@ func withChanges(text string) []*plan.Change {
 			Address: key("volume.grown", text), Kind: "volume", Backend: text, Action: plan.Update, Reason: text, Declared: text + ":3", UnchangedAttrs: 2,
 			Cause: []plan.Cause{{Attribute: text, Place: text + ":1", From: text}, {Attribute: "size", Place: text, From: "var." + text}},
 			Diff: []plan.AttrDiff{
-				{Path: "name", Before: JSON(text), After: JSON(text + "x"), Why: text}, {Path: key("tags", text), After: JSON(text)}, {Path: key("tags", text+"y"), Before: JSON([]string{text})},
+				{Path: "name", Before: JSON(text), After: JSON(text + "x"), Applied: JSON(text + "y"), Why: text}, {Path: key("tags", text), After: JSON(text)}, {Path: key("tags", text+"y"), Before: JSON([]string{text})},
 				{Path: text, Before: JSON(Object{text: text}), Unknown: true}, {Path: key("env", text), Sensitive: true, Before: JSON(nil), After: JSON(nil)},
 			},
 		},
