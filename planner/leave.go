@@ -108,6 +108,8 @@ func (w *walk) whyDestroy(a addr.Resource, deposed string) string {
 	switch {
 	case a.Kind() == addr.KindSupport:
 		return "nothing needs it any more"
+	case b == nil && w.moved.previous[rec.Ref()] != "":
+		return fmt.Sprintf("it moved here, and there is no block %s", a.Block.Block)
 	case b == nil:
 		return "no block of this name any more" + was
 	case a.Block.Key.IsSet() && !b.Repeats():

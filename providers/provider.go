@@ -46,21 +46,22 @@ type Setting struct {
 
 // Capabilities is what a provider can do; core asks for nothing else.
 type Capabilities struct {
-	Regions          []string      `json:"regions,omitempty"` // all there are, when they are few and fixed
-	MultiNode        bool          `json:"multi_node,omitempty"`
-	Spot             bool          `json:"spot,omitempty"`
-	Blocks           bool          `json:"blocks,omitempty"`
-	PlacementGroups  bool          `json:"placement_groups,omitempty"`
-	Reservations     bool          `json:"reservations,omitempty"`
-	Privileged       bool          `json:"privileged,omitempty"`
-	InstanceMounts   bool          `json:"instance_mounts,omitempty"`
-	ForceDetach      bool          `json:"force_detach,omitempty"`
-	PrivateGateways  bool          `json:"private_gateways,omitempty"`
-	ExistingMachines bool          `json:"existing_machines,omitempty"` // a requirement that nobody wrote constrains nothing
-	SharedNetwork    bool          `json:"shared_network,omitempty"`    // its instances share their ports, as on one machine
-	Processes        bool          `json:"processes,omitempty"`         // a job without an image can be a process
-	Containers       bool          `json:"containers,omitempty"`        // a job with an image can run
-	ConsistencyDelay time.Duration `json:"consistency_delay,omitempty"` // how long Find may miss what was just made
+	Regions          []string          `json:"regions,omitempty"` // all there are, when they are few and fixed
+	MultiNode        bool              `json:"multi_node,omitempty"`
+	Spot             bool              `json:"spot,omitempty"`
+	Blocks           bool              `json:"blocks,omitempty"`
+	PlacementGroups  bool              `json:"placement_groups,omitempty"`
+	Reservations     bool              `json:"reservations,omitempty"`
+	Privileged       bool              `json:"privileged,omitempty"`
+	InstanceMounts   bool              `json:"instance_mounts,omitempty"`
+	ForceDetach      bool              `json:"force_detach,omitempty"`
+	PrivateGateways  bool              `json:"private_gateways,omitempty"`
+	ExistingMachines bool              `json:"existing_machines,omitempty"` // a requirement that nobody wrote constrains nothing
+	SharedNetwork    bool              `json:"shared_network,omitempty"`    // its instances share their ports, as on one machine
+	Processes        bool              `json:"processes,omitempty"`         // a job without an image can be a process
+	Containers       bool              `json:"containers,omitempty"`        // a job with an image can run
+	Imports          map[string]string `json:"imports,omitempty"`           // kinds that can be taken over, with what their id is: "the path of a folder"
+	ConsistencyDelay time.Duration     `json:"consistency_delay,omitempty"` // how long Find may miss what was just made
 }
 
 // BackendConfig is one configured use of a provider.
@@ -79,7 +80,8 @@ type Paths struct {
 }
 
 // Backend is an open handle. The methods for kinds return nil where the provider does not have that kind. Rarer
-// abilities are the small interfaces below, found by a type assertion.
+// abilities are the small interfaces below, found by a type assertion. A handle to another process is always a Renamer and
+// an Importer, and its methods return errors.ErrUnsupported where the provider is none.
 type Backend interface {
 	// Identity is the account: an AWS account's number, a machine's id. It is recorded and must not change while
 	// resources are.
@@ -133,6 +135,33 @@ type Renamer interface {
 	// Rename writes down the address that an object has from now on. Nothing else about it changes, and doing it again
 	// changes nothing. It is errors.ErrUnsupported for a kind that carries no address, or one that cannot change.
 	Rename(ctx context.Context, kind string, recorded Object[cty.Value], address string) error
+}
+
+// Importer is a backend that can take over what is there and recorded nowhere: what somebody made by hand, or what a state
+// had recorded that is lost. Capabilities.Imports lists the kinds, with what their ids are.
+type Importer interface {
+	// Locate looks something up by its id, as a person wrote it, and changes nothing. What is not there is an error of kind
+	// not_found that says what was looked for and where.
+	Locate(ctx context.Context, kind, id string) (Located, error)
+	// Adopt makes what Locate finds one of ours: the lineage, the address and, where its tags have none, the key go into its
+	// tags. Doing it again changes nothing.
+	Adopt(ctx context.Context, kind, id string, as Adoption) (Located, error)
+}
+
+// Adoption is what an object is adopted as.
+type Adoption struct {
+	Address string
+	Lineage string
+	Key     string // where the object has none yet
+}
+
+// Located is something that exists, with who made it as far as its tags say.
+type Located struct {
+	Object   Object[cty.Value]
+	Lineage  string // "" where it was not made by dstack
+	Address  string
+	Key      string
+	Warnings []string // sentences for people, shown with the plan
 }
 
 // Prober is a provider that can say whether it would work here, without side effects: used by init.

@@ -57,6 +57,9 @@ func (p *Provider) Describe(context.Context) (providers.Description, error) {
 		Capabilities: providers.Capabilities{
 			MultiNode: true, Spot: true, Blocks: true, PlacementGroups: true, Reservations: true, Privileged: true,
 			InstanceMounts: true, ForceDetach: true, Processes: true, Containers: true, ConsistencyDelay: ConsistencyDelay,
+			Imports: map[string]string{
+				addr.KindInstance: "the id of an instance of the account", addr.KindVolume: "the id of a volume of the account", addr.KindGateway: "the id of a gateway of the account",
+			},
 		},
 		Environment: []string{WorldEnv, FaultsEnv, TokenEnv},
 	}, nil

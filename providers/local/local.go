@@ -50,6 +50,7 @@ func (p *Provider) Describe(context.Context) (providers.Description, error) {
 		Name: "local", Version: version.String(), Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
 		Capabilities: providers.Capabilities{
 			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true,
+			Imports: importable(),
 		},
 	}, nil
 }

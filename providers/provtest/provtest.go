@@ -117,6 +117,8 @@ func testKind[T any](t *testing.T, o Options, name string, sample *Sample[T], of
 			{"unknown keys and lineages find nothing", testFindNothing[T]},
 			{"list shows one lineage", testList[T]},
 			{"read answers for each object once", testRead[T]},
+			{"another address changes nothing else", testRename[T]},
+			{"what another state has made is taken over", testImport[T]},
 			{"many at once", testConcurrent[T]},
 			{"what can never be made is invalid, and nothing is made", testInvalid[T]},
 			{"what changed outside is drift", testDrift[T]},

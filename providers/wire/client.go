@@ -92,7 +92,7 @@ func (c *client) Open(ctx context.Context, config providers.BackendConfig) (prov
 	if err != nil {
 		return nil, err
 	}
-	b.identity, b.kinds = resp.GetIdentity(), resp.GetKinds()
+	b.identity, b.kinds, b.renames, b.imports = resp.GetIdentity(), resp.GetKinds(), resp.GetRenames(), resp.GetImports()
 	return b.withAbilities(resp), nil
 }
 
@@ -102,6 +102,8 @@ type backend struct {
 	config   providers.BackendConfig
 	identity string
 	kinds    []string
+	renames  bool
+	imports  bool
 
 	lock chan struct{} // of what follows; a channel, so that who waits for a slow Open can give up
 	conn *Conn

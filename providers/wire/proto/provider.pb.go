@@ -685,6 +685,8 @@ type OpenResponse struct {
 	Offers        bool                   `protobuf:"varint,4,opt,name=offers,proto3" json:"offers,omitempty"`
 	Stops         bool                   `protobuf:"varint,5,opt,name=stops,proto3" json:"stops,omitempty"`
 	Logs          bool                   `protobuf:"varint,6,opt,name=logs,proto3" json:"logs,omitempty"`
+	Renames       bool                   `protobuf:"varint,7,opt,name=renames,proto3" json:"renames,omitempty"`
+	Imports       bool                   `protobuf:"varint,8,opt,name=imports,proto3" json:"imports,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -757,6 +759,20 @@ func (x *OpenResponse) GetStops() bool {
 func (x *OpenResponse) GetLogs() bool {
 	if x != nil {
 		return x.Logs
+	}
+	return false
+}
+
+func (x *OpenResponse) GetRenames() bool {
+	if x != nil {
+		return x.Renames
+	}
+	return false
+}
+
+func (x *OpenResponse) GetImports() bool {
+	if x != nil {
+		return x.Imports
 	}
 	return false
 }
@@ -2638,6 +2654,395 @@ func (x *LogEntry) GetNext() int64 {
 	return 0
 }
 
+type RenameRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Object        *Object                `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenameRequest) Reset() {
+	*x = RenameRequest{}
+	mi := &file_provider_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenameRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenameRequest) ProtoMessage() {}
+
+func (x *RenameRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenameRequest.ProtoReflect.Descriptor instead.
+func (*RenameRequest) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *RenameRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *RenameRequest) GetObject() *Object {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *RenameRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type RenameResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenameResponse) Reset() {
+	*x = RenameResponse{}
+	mi := &file_provider_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenameResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenameResponse) ProtoMessage() {}
+
+func (x *RenameResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenameResponse.ProtoReflect.Descriptor instead.
+func (*RenameResponse) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{44}
+}
+
+type LocateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"` // as a person wrote it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateRequest) Reset() {
+	*x = LocateRequest{}
+	mi := &file_provider_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateRequest) ProtoMessage() {}
+
+func (x *LocateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
+func (*LocateRequest) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *LocateRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *LocateRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type LocateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Located       *Located               `protobuf:"bytes,1,opt,name=located,proto3" json:"located,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateResponse) Reset() {
+	*x = LocateResponse{}
+	mi := &file_provider_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateResponse) ProtoMessage() {}
+
+func (x *LocateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateResponse.ProtoReflect.Descriptor instead.
+func (*LocateResponse) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *LocateResponse) GetLocated() *Located {
+	if x != nil {
+		return x.Located
+	}
+	return nil
+}
+
+type AdoptRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Lineage       string                 `protobuf:"bytes,4,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	Key           string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptRequest) Reset() {
+	*x = AdoptRequest{}
+	mi := &file_provider_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptRequest) ProtoMessage() {}
+
+func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
+func (*AdoptRequest) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *AdoptRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *AdoptRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AdoptRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AdoptRequest) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+func (x *AdoptRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type AdoptResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Located       *Located               `protobuf:"bytes,1,opt,name=located,proto3" json:"located,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptResponse) Reset() {
+	*x = AdoptResponse{}
+	mi := &file_provider_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptResponse) ProtoMessage() {}
+
+func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
+func (*AdoptResponse) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *AdoptResponse) GetLocated() *Located {
+	if x != nil {
+		return x.Located
+	}
+	return nil
+}
+
+// Located is something that exists, with who made it as far as its tags say.
+type Located struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        *Object                `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Lineage       string                 `protobuf:"bytes,2,opt,name=lineage,proto3" json:"lineage,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Key           string                 `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	Warnings      []string               `protobuf:"bytes,5,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Located) Reset() {
+	*x = Located{}
+	mi := &file_provider_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Located) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Located) ProtoMessage() {}
+
+func (x *Located) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Located.ProtoReflect.Descriptor instead.
+func (*Located) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Located) GetObject() *Object {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Located) GetLineage() string {
+	if x != nil {
+		return x.Lineage
+	}
+	return ""
+}
+
+func (x *Located) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Located) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Located) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_provider_proto protoreflect.FileDescriptor
 
 const file_provider_proto_rawDesc = "" +
@@ -2678,14 +3083,16 @@ const file_provider_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\fR\x04text\";\n" +
 	"\vOpenRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x14\n" +
-	"\x05paths\x18\x02 \x01(\fR\x05paths\"\x9c\x01\n" +
+	"\x05paths\x18\x02 \x01(\fR\x05paths\"\xd0\x01\n" +
 	"\fOpenResponse\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x14\n" +
 	"\x05kinds\x18\x03 \x03(\tR\x05kinds\x12\x16\n" +
 	"\x06offers\x18\x04 \x01(\bR\x06offers\x12\x14\n" +
 	"\x05stops\x18\x05 \x01(\bR\x05stops\x12\x12\n" +
-	"\x04logs\x18\x06 \x01(\bR\x04logs\"(\n" +
+	"\x04logs\x18\x06 \x01(\bR\x04logs\x12\x18\n" +
+	"\arenames\x18\a \x01(\bR\arenames\x12\x18\n" +
+	"\aimports\x18\b \x01(\bR\aimports\"(\n" +
 	"\fCloseRequest\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\"\x0f\n" +
 	"\rCloseResponse\"u\n" +
@@ -2804,7 +3211,31 @@ const file_provider_proto_rawDesc = "" +
 	"\x0ftime_unix_nanos\x18\x01 \x01(\x03R\rtimeUnixNanos\x12\x16\n" +
 	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\fR\x04text\x12\x12\n" +
-	"\x04next\x18\x04 \x01(\x03R\x04next*M\n" +
+	"\x04next\x18\x04 \x01(\x03R\x04next\"\x91\x01\n" +
+	"\rRenameRequest\x122\n" +
+	"\x06target\x18\x01 \x01(\v2\x1a.dstack.provider.v1.TargetR\x06target\x122\n" +
+	"\x06object\x18\x02 \x01(\v2\x1a.dstack.provider.v1.ObjectR\x06object\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x10\n" +
+	"\x0eRenameResponse\"S\n" +
+	"\rLocateRequest\x122\n" +
+	"\x06target\x18\x01 \x01(\v2\x1a.dstack.provider.v1.TargetR\x06target\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"G\n" +
+	"\x0eLocateResponse\x125\n" +
+	"\alocated\x18\x01 \x01(\v2\x1b.dstack.provider.v1.LocatedR\alocated\"\x98\x01\n" +
+	"\fAdoptRequest\x122\n" +
+	"\x06target\x18\x01 \x01(\v2\x1a.dstack.provider.v1.TargetR\x06target\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
+	"\alineage\x18\x04 \x01(\tR\alineage\x12\x10\n" +
+	"\x03key\x18\x05 \x01(\tR\x03key\"F\n" +
+	"\rAdoptResponse\x125\n" +
+	"\alocated\x18\x01 \x01(\v2\x1b.dstack.provider.v1.LocatedR\alocated\"\x9f\x01\n" +
+	"\aLocated\x122\n" +
+	"\x06object\x18\x01 \x01(\v2\x1a.dstack.provider.v1.ObjectR\x06object\x12\x18\n" +
+	"\alineage\x18\x02 \x01(\tR\alineage\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x1a\n" +
+	"\bwarnings\x18\x05 \x03(\tR\bwarnings*M\n" +
 	"\bPresence\x12\x18\n" +
 	"\x14PRESENCE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10PRESENCE_PRESENT\x10\x01\x12\x11\n" +
@@ -2814,7 +3245,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x17CHANGE_VERB_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CHANGE_VERB_CREATE\x10\x01\x12\x16\n" +
 	"\x12CHANGE_VERB_UPDATE\x10\x02\x12\x16\n" +
-	"\x12CHANGE_VERB_DELETE\x10\x032\xd6\a\n" +
+	"\x12CHANGE_VERB_DELETE\x10\x032\xc6\t\n" +
 	"\bProvider\x12U\n" +
 	"\bDescribe\x12#.dstack.provider.v1.DescribeRequest\x1a$.dstack.provider.v1.DescribeResponse\x12N\n" +
 	"\x05Probe\x12 .dstack.provider.v1.ProbeRequest\x1a!.dstack.provider.v1.ProbeResponse0\x01\x12I\n" +
@@ -2827,7 +3258,10 @@ const file_provider_proto_rawDesc = "" +
 	"\x06Change\x12!.dstack.provider.v1.ChangeRequest\x1a\".dstack.provider.v1.ChangeResponse(\x010\x01\x12Q\n" +
 	"\x06Offers\x12!.dstack.provider.v1.OffersRequest\x1a\".dstack.provider.v1.OffersResponse0\x01\x12R\n" +
 	"\aStopJob\x12\".dstack.provider.v1.StopJobRequest\x1a#.dstack.provider.v1.StopJobResponse\x12T\n" +
-	"\aJobLogs\x12\".dstack.provider.v1.JobLogsRequest\x1a#.dstack.provider.v1.JobLogsResponse0\x01B9Z7github.com/dstackai/dstack-planner/providers/wire/protob\x06proto3"
+	"\aJobLogs\x12\".dstack.provider.v1.JobLogsRequest\x1a#.dstack.provider.v1.JobLogsResponse0\x01\x12O\n" +
+	"\x06Rename\x12!.dstack.provider.v1.RenameRequest\x1a\".dstack.provider.v1.RenameResponse\x12O\n" +
+	"\x06Locate\x12!.dstack.provider.v1.LocateRequest\x1a\".dstack.provider.v1.LocateResponse\x12L\n" +
+	"\x05Adopt\x12 .dstack.provider.v1.AdoptRequest\x1a!.dstack.provider.v1.AdoptResponseB9Z7github.com/dstackai/dstack-planner/providers/wire/protob\x06proto3"
 
 var (
 	file_provider_proto_rawDescOnce sync.Once
@@ -2842,7 +3276,7 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_provider_proto_goTypes = []any{
 	(Presence)(0),            // 0: dstack.provider.v1.Presence
 	(ChangeVerb)(0),          // 1: dstack.provider.v1.ChangeVerb
@@ -2889,10 +3323,17 @@ var file_provider_proto_goTypes = []any{
 	(*JobLogsRequest)(nil),   // 42: dstack.provider.v1.JobLogsRequest
 	(*JobLogsResponse)(nil),  // 43: dstack.provider.v1.JobLogsResponse
 	(*LogEntry)(nil),         // 44: dstack.provider.v1.LogEntry
-	nil,                      // 45: dstack.provider.v1.Value.PartialEntry
+	(*RenameRequest)(nil),    // 45: dstack.provider.v1.RenameRequest
+	(*RenameResponse)(nil),   // 46: dstack.provider.v1.RenameResponse
+	(*LocateRequest)(nil),    // 47: dstack.provider.v1.LocateRequest
+	(*LocateResponse)(nil),   // 48: dstack.provider.v1.LocateResponse
+	(*AdoptRequest)(nil),     // 49: dstack.provider.v1.AdoptRequest
+	(*AdoptResponse)(nil),    // 50: dstack.provider.v1.AdoptResponse
+	(*Located)(nil),          // 51: dstack.provider.v1.Located
+	nil,                      // 52: dstack.provider.v1.Value.PartialEntry
 }
 var file_provider_proto_depIdxs = []int32{
-	45, // 0: dstack.provider.v1.Value.partial:type_name -> dstack.provider.v1.Value.PartialEntry
+	52, // 0: dstack.provider.v1.Value.partial:type_name -> dstack.provider.v1.Value.PartialEntry
 	2,  // 1: dstack.provider.v1.Object.value:type_name -> dstack.provider.v1.Value
 	3,  // 2: dstack.provider.v1.Need.object:type_name -> dstack.provider.v1.Object
 	5,  // 3: dstack.provider.v1.PlanRequest.target:type_name -> dstack.provider.v1.Target
@@ -2938,35 +3379,48 @@ var file_provider_proto_depIdxs = []int32{
 	3,  // 43: dstack.provider.v1.JobLogsRequest.job:type_name -> dstack.provider.v1.Object
 	6,  // 44: dstack.provider.v1.JobLogsRequest.needs:type_name -> dstack.provider.v1.Need
 	44, // 45: dstack.provider.v1.JobLogsResponse.items:type_name -> dstack.provider.v1.LogEntry
-	7,  // 46: dstack.provider.v1.Provider.Describe:input_type -> dstack.provider.v1.DescribeRequest
-	9,  // 47: dstack.provider.v1.Provider.Probe:input_type -> dstack.provider.v1.ProbeRequest
-	11, // 48: dstack.provider.v1.Provider.Open:input_type -> dstack.provider.v1.OpenRequest
-	13, // 49: dstack.provider.v1.Provider.Close:input_type -> dstack.provider.v1.CloseRequest
-	15, // 50: dstack.provider.v1.Provider.Plan:input_type -> dstack.provider.v1.PlanRequest
-	21, // 51: dstack.provider.v1.Provider.Read:input_type -> dstack.provider.v1.ReadRequest
-	24, // 52: dstack.provider.v1.Provider.Find:input_type -> dstack.provider.v1.FindRequest
-	26, // 53: dstack.provider.v1.Provider.List:input_type -> dstack.provider.v1.ListRequest
-	29, // 54: dstack.provider.v1.Provider.Change:input_type -> dstack.provider.v1.ChangeRequest
-	36, // 55: dstack.provider.v1.Provider.Offers:input_type -> dstack.provider.v1.OffersRequest
-	40, // 56: dstack.provider.v1.Provider.StopJob:input_type -> dstack.provider.v1.StopJobRequest
-	42, // 57: dstack.provider.v1.Provider.JobLogs:input_type -> dstack.provider.v1.JobLogsRequest
-	8,  // 58: dstack.provider.v1.Provider.Describe:output_type -> dstack.provider.v1.DescribeResponse
-	10, // 59: dstack.provider.v1.Provider.Probe:output_type -> dstack.provider.v1.ProbeResponse
-	12, // 60: dstack.provider.v1.Provider.Open:output_type -> dstack.provider.v1.OpenResponse
-	14, // 61: dstack.provider.v1.Provider.Close:output_type -> dstack.provider.v1.CloseResponse
-	17, // 62: dstack.provider.v1.Provider.Plan:output_type -> dstack.provider.v1.PlanResponse
-	22, // 63: dstack.provider.v1.Provider.Read:output_type -> dstack.provider.v1.ReadResponse
-	25, // 64: dstack.provider.v1.Provider.Find:output_type -> dstack.provider.v1.FindResponse
-	27, // 65: dstack.provider.v1.Provider.List:output_type -> dstack.provider.v1.ListResponse
-	33, // 66: dstack.provider.v1.Provider.Change:output_type -> dstack.provider.v1.ChangeResponse
-	38, // 67: dstack.provider.v1.Provider.Offers:output_type -> dstack.provider.v1.OffersResponse
-	41, // 68: dstack.provider.v1.Provider.StopJob:output_type -> dstack.provider.v1.StopJobResponse
-	43, // 69: dstack.provider.v1.Provider.JobLogs:output_type -> dstack.provider.v1.JobLogsResponse
-	58, // [58:70] is the sub-list for method output_type
-	46, // [46:58] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	5,  // 46: dstack.provider.v1.RenameRequest.target:type_name -> dstack.provider.v1.Target
+	3,  // 47: dstack.provider.v1.RenameRequest.object:type_name -> dstack.provider.v1.Object
+	5,  // 48: dstack.provider.v1.LocateRequest.target:type_name -> dstack.provider.v1.Target
+	51, // 49: dstack.provider.v1.LocateResponse.located:type_name -> dstack.provider.v1.Located
+	5,  // 50: dstack.provider.v1.AdoptRequest.target:type_name -> dstack.provider.v1.Target
+	51, // 51: dstack.provider.v1.AdoptResponse.located:type_name -> dstack.provider.v1.Located
+	3,  // 52: dstack.provider.v1.Located.object:type_name -> dstack.provider.v1.Object
+	7,  // 53: dstack.provider.v1.Provider.Describe:input_type -> dstack.provider.v1.DescribeRequest
+	9,  // 54: dstack.provider.v1.Provider.Probe:input_type -> dstack.provider.v1.ProbeRequest
+	11, // 55: dstack.provider.v1.Provider.Open:input_type -> dstack.provider.v1.OpenRequest
+	13, // 56: dstack.provider.v1.Provider.Close:input_type -> dstack.provider.v1.CloseRequest
+	15, // 57: dstack.provider.v1.Provider.Plan:input_type -> dstack.provider.v1.PlanRequest
+	21, // 58: dstack.provider.v1.Provider.Read:input_type -> dstack.provider.v1.ReadRequest
+	24, // 59: dstack.provider.v1.Provider.Find:input_type -> dstack.provider.v1.FindRequest
+	26, // 60: dstack.provider.v1.Provider.List:input_type -> dstack.provider.v1.ListRequest
+	29, // 61: dstack.provider.v1.Provider.Change:input_type -> dstack.provider.v1.ChangeRequest
+	36, // 62: dstack.provider.v1.Provider.Offers:input_type -> dstack.provider.v1.OffersRequest
+	40, // 63: dstack.provider.v1.Provider.StopJob:input_type -> dstack.provider.v1.StopJobRequest
+	42, // 64: dstack.provider.v1.Provider.JobLogs:input_type -> dstack.provider.v1.JobLogsRequest
+	45, // 65: dstack.provider.v1.Provider.Rename:input_type -> dstack.provider.v1.RenameRequest
+	47, // 66: dstack.provider.v1.Provider.Locate:input_type -> dstack.provider.v1.LocateRequest
+	49, // 67: dstack.provider.v1.Provider.Adopt:input_type -> dstack.provider.v1.AdoptRequest
+	8,  // 68: dstack.provider.v1.Provider.Describe:output_type -> dstack.provider.v1.DescribeResponse
+	10, // 69: dstack.provider.v1.Provider.Probe:output_type -> dstack.provider.v1.ProbeResponse
+	12, // 70: dstack.provider.v1.Provider.Open:output_type -> dstack.provider.v1.OpenResponse
+	14, // 71: dstack.provider.v1.Provider.Close:output_type -> dstack.provider.v1.CloseResponse
+	17, // 72: dstack.provider.v1.Provider.Plan:output_type -> dstack.provider.v1.PlanResponse
+	22, // 73: dstack.provider.v1.Provider.Read:output_type -> dstack.provider.v1.ReadResponse
+	25, // 74: dstack.provider.v1.Provider.Find:output_type -> dstack.provider.v1.FindResponse
+	27, // 75: dstack.provider.v1.Provider.List:output_type -> dstack.provider.v1.ListResponse
+	33, // 76: dstack.provider.v1.Provider.Change:output_type -> dstack.provider.v1.ChangeResponse
+	38, // 77: dstack.provider.v1.Provider.Offers:output_type -> dstack.provider.v1.OffersResponse
+	41, // 78: dstack.provider.v1.Provider.StopJob:output_type -> dstack.provider.v1.StopJobResponse
+	43, // 79: dstack.provider.v1.Provider.JobLogs:output_type -> dstack.provider.v1.JobLogsResponse
+	46, // 80: dstack.provider.v1.Provider.Rename:output_type -> dstack.provider.v1.RenameResponse
+	48, // 81: dstack.provider.v1.Provider.Locate:output_type -> dstack.provider.v1.LocateResponse
+	50, // 82: dstack.provider.v1.Provider.Adopt:output_type -> dstack.provider.v1.AdoptResponse
+	68, // [68:83] is the sub-list for method output_type
+	53, // [53:68] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_provider_proto_init() }
@@ -2989,7 +3443,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,9 @@ const (
 	Provider_Offers_FullMethodName   = "/dstack.provider.v1.Provider/Offers"
 	Provider_StopJob_FullMethodName  = "/dstack.provider.v1.Provider/StopJob"
 	Provider_JobLogs_FullMethodName  = "/dstack.provider.v1.Provider/JobLogs"
+	Provider_Rename_FullMethodName   = "/dstack.provider.v1.Provider/Rename"
+	Provider_Locate_FullMethodName   = "/dstack.provider.v1.Provider/Locate"
+	Provider_Adopt_FullMethodName    = "/dstack.provider.v1.Provider/Adopt"
 )
 
 // ProviderClient is the client API for Provider service.
@@ -57,6 +60,9 @@ type ProviderClient interface {
 	Offers(ctx context.Context, in *OffersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OffersResponse], error)
 	StopJob(ctx context.Context, in *StopJobRequest, opts ...grpc.CallOption) (*StopJobResponse, error)
 	JobLogs(ctx context.Context, in *JobLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[JobLogsResponse], error)
+	Rename(ctx context.Context, in *RenameRequest, opts ...grpc.CallOption) (*RenameResponse, error)
+	Locate(ctx context.Context, in *LocateRequest, opts ...grpc.CallOption) (*LocateResponse, error)
+	Adopt(ctx context.Context, in *AdoptRequest, opts ...grpc.CallOption) (*AdoptResponse, error)
 }
 
 type providerClient struct {
@@ -235,6 +241,36 @@ func (c *providerClient) JobLogs(ctx context.Context, in *JobLogsRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Provider_JobLogsClient = grpc.ServerStreamingClient[JobLogsResponse]
 
+func (c *providerClient) Rename(ctx context.Context, in *RenameRequest, opts ...grpc.CallOption) (*RenameResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenameResponse)
+	err := c.cc.Invoke(ctx, Provider_Rename_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *providerClient) Locate(ctx context.Context, in *LocateRequest, opts ...grpc.CallOption) (*LocateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LocateResponse)
+	err := c.cc.Invoke(ctx, Provider_Locate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *providerClient) Adopt(ctx context.Context, in *AdoptRequest, opts ...grpc.CallOption) (*AdoptResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdoptResponse)
+	err := c.cc.Invoke(ctx, Provider_Adopt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProviderServer is the server API for Provider service.
 // All implementations must embed UnimplementedProviderServer
 // for forward compatibility.
@@ -256,6 +292,9 @@ type ProviderServer interface {
 	Offers(*OffersRequest, grpc.ServerStreamingServer[OffersResponse]) error
 	StopJob(context.Context, *StopJobRequest) (*StopJobResponse, error)
 	JobLogs(*JobLogsRequest, grpc.ServerStreamingServer[JobLogsResponse]) error
+	Rename(context.Context, *RenameRequest) (*RenameResponse, error)
+	Locate(context.Context, *LocateRequest) (*LocateResponse, error)
+	Adopt(context.Context, *AdoptRequest) (*AdoptResponse, error)
 	mustEmbedUnimplementedProviderServer()
 }
 
@@ -301,6 +340,15 @@ func (UnimplementedProviderServer) StopJob(context.Context, *StopJobRequest) (*S
 }
 func (UnimplementedProviderServer) JobLogs(*JobLogsRequest, grpc.ServerStreamingServer[JobLogsResponse]) error {
 	return status.Error(codes.Unimplemented, "method JobLogs not implemented")
+}
+func (UnimplementedProviderServer) Rename(context.Context, *RenameRequest) (*RenameResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Rename not implemented")
+}
+func (UnimplementedProviderServer) Locate(context.Context, *LocateRequest) (*LocateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Locate not implemented")
+}
+func (UnimplementedProviderServer) Adopt(context.Context, *AdoptRequest) (*AdoptResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Adopt not implemented")
 }
 func (UnimplementedProviderServer) mustEmbedUnimplementedProviderServer() {}
 func (UnimplementedProviderServer) testEmbeddedByValue()                  {}
@@ -467,6 +515,60 @@ func _Provider_JobLogs_Handler(srv interface{}, stream grpc.ServerStream) error 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Provider_JobLogsServer = grpc.ServerStreamingServer[JobLogsResponse]
 
+func _Provider_Rename_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenameRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServer).Rename(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Provider_Rename_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServer).Rename(ctx, req.(*RenameRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Provider_Locate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LocateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServer).Locate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Provider_Locate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServer).Locate(ctx, req.(*LocateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Provider_Adopt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdoptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServer).Adopt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Provider_Adopt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServer).Adopt(ctx, req.(*AdoptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Provider_ServiceDesc is the grpc.ServiceDesc for Provider service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -489,6 +591,18 @@ var Provider_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopJob",
 			Handler:    _Provider_StopJob_Handler,
+		},
+		{
+			MethodName: "Rename",
+			Handler:    _Provider_Rename_Handler,
+		},
+		{
+			MethodName: "Locate",
+			Handler:    _Provider_Locate_Handler,
+		},
+		{
+			MethodName: "Adopt",
+			Handler:    _Provider_Adopt_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
