@@ -54,12 +54,11 @@ func (e *ChangedInputError) Error() string {
 // Apply carries out a plan that was made of the same configuration. Errors that stop it before the first step are
 // *apply.StaleError, *ChangedInputError and *DeniedError among others; what becomes of steps is in the result.
 func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, error) {
-	w := &walk{p: p, state: o.Session.State()}
-	blocks, diags := w.backendBlocks()
+	blocks, diags := p.backendBlocks(p.Scope(o.Session.State()))
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}
-	bs, diags := p.collect(ctx, o.Session.State(), blocks, w.needsBackend())
+	bs, diags := p.collect(ctx, o.Session.State(), blocks, p.needsBackend())
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}

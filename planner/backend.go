@@ -14,6 +14,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -44,6 +45,8 @@ type backends struct {
 	p     *Planner
 	state *statefile.State
 	all   map[string]*backend
+	// deferred are those whose blocks depend on what is not known yet, with what that is.
+	deferred map[string]config.Open
 }
 
 // names lists the backends in order.
@@ -62,7 +65,7 @@ func (bs *backends) declaredNames() []string {
 
 // collect takes over the blocks' backends, the recorded ones, and local where there is no block.
 func (p *Planner) collect(ctx context.Context, state *statefile.State, blocks map[string]backendBlock, needed bool) (*backends, diag.List) {
-	bs := &backends{p: p, state: state, all: map[string]*backend{}}
+	bs := &backends{p: p, state: state, all: map[string]*backend{}, deferred: map[string]config.Open{}}
 	var diags diag.List
 	add := func(b *backend, at *diag.Range) {
 		d, err := p.Providers.Describe(ctx, b.provider)
@@ -80,8 +83,12 @@ func (p *Planner) collect(ctx context.Context, state *statefile.State, blocks ma
 		b := &backend{name: name, provider: blk.provider, regions: blk.regions, declared: blk.declared}
 		b.config.Runtime = blk.runtime
 		add(b, blk.at)
-		if plain, _ := blk.settings.UnmarkDeep(); bs.all[name] != nil && (plain.IsWhollyKnown() || !p.Config.Undecided()) {
+		if bs.all[name] != nil {
 			diags = append(diags, b.settings(blk, p.Getenv)...)
+		}
+		if blk.open != nil { // nothing can be made there yet; what is there already is reached as it was recorded
+			bs.deferred[name] = *blk.open
+			delete(bs.all, name)
 		}
 	}
 	if len(blocks) == 0 && needed {
@@ -101,16 +108,6 @@ func (p *Planner) collect(ctx context.Context, state *statefile.State, blocks ma
 	return bs, diags
 }
 
-// backendBlock is an evaluated backend block.
-type backendBlock struct {
-	provider, runtime string
-	regions           []string
-	settings          cty.Value // an object, unmarked per leaf kept; null when unset
-	declared          string
-	at                *diag.Range
-	settingAt         func(name string) *diag.Range // where a setting is written, nil for one that is not
-}
-
 // settings checks the block's settings against the provider's own schema.
 func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.List {
 	var diags diag.List
@@ -124,9 +121,8 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 	given := map[string]cty.Value{}
 	if !blk.settings.IsNull() {
 		plain, _ := blk.settings.UnmarkDeep()
-		if !plain.IsWhollyKnown() {
-			wrong("", "Settings are not known yet", "The settings of backend %q refer to something that is known only after apply. Backends are opened before anything is planned.", b.name)
-			return diags.AtRange(blk.at)
+		if !plain.IsKnown() {
+			return nil
 		}
 		if !plain.Type().IsObjectType() && !plain.Type().IsMapType() {
 			wrong("", "Settings are no object", "Write settings = { name = value } in backend %q.", b.name)
@@ -147,6 +143,9 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 			if s.Required {
 				wrong("", "A setting is missing", "Backend %q needs settings.%s: %s", b.name, s.Name, s.Doc)
 			}
+			continue
+		}
+		if !v.IsWhollyKnown() {
 			continue
 		}
 		v, err := convertTo(v, s.Type)

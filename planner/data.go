@@ -70,7 +70,7 @@ func (w *walk) until(o config.Open) string {
 // path without a key stand for all instances of the module.
 func (w *walk) changing(target addr.Block) *item {
 	for _, it := range w.order {
-		if it.kind != addr.KindSupport && it.action != plan.NoOp && means(target, it.addr.Block.Block) {
+		if it.kind != addr.KindSupport && it.action != "" && it.action != plan.NoOp && means(target, it.addr.Block.Block) {
 			return it
 		}
 	}

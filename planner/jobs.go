@@ -35,7 +35,7 @@ type Recorded struct {
 // Open looks at a state. Providers are started when something is asked of them. A backend's block counts where the
 // configuration has one that can be evaluated, else what is recorded of it.
 func (p *Planner) Open(ctx context.Context, state *statefile.State) *Recorded {
-	bs, diags := p.collect(ctx, state, p.declared(), false)
+	bs, diags := p.collect(ctx, state, p.declared(state), false)
 	r := &Recorded{p: p, state: state, backends: bs, missing: map[string]error{}}
 	for _, d := range diags.Errors() {
 		r.missing[strings.TrimPrefix(d.Address, "backend.")] = errors.New(strings.TrimSuffix(d.Detail, "."))

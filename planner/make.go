@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -79,12 +80,13 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	w := &walk{p: p, opts: opts, now: p.Now(), state: moved.state, moved: moved, names: moved.state.Names(), levels: levels, decoded: map[addr.Block]*decodedBlock{},
 		byBlock: map[addr.Instance][]*record{}, known: map[addr.Block]bool{}, found: map[string]providers.Found[cty.Value]{},
 		alternatives: map[altKey]*alternative{}, oldFirst: map[addr.Resource]bool{}, starts: map[addr.Resource]bool{}, foretold: map[addr.Resource]string{}, reads: readings{answers: map[string]*answer{}}}
-	blocks, ds := w.backendBlocks()
+	blocks, ds := p.backendBlocks(p.Scope(moved.state))
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	w.backends, ds = p.collect(ctx, moved.state, blocks, w.needsBackend())
+	w.blocks = blocks
+	w.backends, ds = p.collect(ctx, moved.state, blocks, p.needsBackend())
 	diags = append(diags, ds...)
 	if diags.HasErrors() {
 		return nil, diags
@@ -101,48 +103,8 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 }
 
 // needsBackend tells whether anything of the configuration is made on a backend.
-func (w *walk) needsBackend() bool {
-	return slices.ContainsFunc(w.p.Config.Blocks(), func(b *config.Block) bool { return b.Type.Repeat })
-}
-
-// backendBlocks evaluates the blocks `backend`, which refer to variables and locals only.
-func (w *walk) backendBlocks() (map[string]backendBlock, diag.List) {
-	out := map[string]backendBlock{}
-	var diags diag.List
-	for _, b := range w.p.Config.Blocks() {
-		if b.Addr.Type != "backend" {
-			continue
-		}
-		d, ds := w.p.Config.Decode(config.Instance{Addr: b.Addr.Instance(addr.NoKey), Block: b}, w)
-		diags = append(diags, ds...)
-		if ds.HasErrors() {
-			continue
-		}
-		v := desired.Merge(b.Type.Object, d.Value, cty.NullVal(cty.EmptyObject))
-		conf, err := schema.Decode[schema.Backend](v)
-		if err != nil {
-			diags = append(diags, diag.From(err, "Backend cannot be read").At(&b.DefRange)...)
-			continue
-		}
-		if conf.Provider == "" {
-			conf.Provider = b.Addr.Name
-		}
-		settings := v.GetAttr("settings")
-		out[b.Addr.Name] = backendBlock{provider: conf.Provider, runtime: conf.Runtime, regions: conf.Regions, settings: settings,
-			declared: fmt.Sprintf("%s:%d", b.DefRange.Filename, b.DefRange.Start.Line), at: diag.FromRange(&b.DefRange), settingAt: settingPlace(d)}
-	}
-	return out, diags
-}
-
-// settingPlace says where a setting is written; nil for one that is not.
-func settingPlace(d *config.Decoded) func(name string) *diag.Range {
-	return func(name string) *diag.Range {
-		rng, _, ok := d.Origin("settings." + name)
-		if !ok {
-			return nil
-		}
-		return diag.FromRange(&rng)
-	}
+func (p *Planner) needsBackend() bool {
+	return slices.ContainsFunc(p.Config.Blocks(), func(b *config.Block) bool { return b.Type.Repeat })
 }
 
 // look refreshes the records and finds what open intents had made.
@@ -219,8 +181,11 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 	before := w.diags
 	for {
 		w.diags = before
-		w.placed, w.stopped, w.discarded, w.expired = nil, nil, nil, false
+		w.placed, w.stopped, w.discarded, w.expired, w.putOff = nil, nil, nil, false, nil
 		out, err := w.twice(ctx)
+		if errors.Is(err, errBackendDeferred) {
+			continue
+		}
 		late, ok := errors.AsType[*lateError](err)
 		if !ok {
 			return out, err
@@ -252,7 +217,10 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	if err != nil || w.diags.HasErrors() {
 		return nil, errors.Join(err, w.diags.Err())
 	}
-	w.told = map[addr.Resource]bool{}
+	if !w.opts.Destroy && w.withdraw() {
+		return nil, errBackendDeferred
+	}
+	w.told, w.putOff = map[addr.Resource]bool{}, maps.Clone(w.dropped)
 	for _, it := range w.order {
 		w.told[it.addr] = it.forced[triggerPath] != ""
 	}

@@ -17,8 +17,7 @@ import (
 // Offers asks every backend of the configuration once for what would satisfy a need, and gives what fits, best first, and
 // what does not. A backend that cannot be asked is a warning, unless none can.
 func (p *Planner) Offers(ctx context.Context, state *statefile.State, query offer.Query) (offer.Selection, diag.List) {
-	w := &walk{p: p, now: p.Now(), state: state}
-	blocks, diags := w.backendBlocks()
+	blocks, diags := p.backendBlocks(p.Scope(state))
 	if diags.HasErrors() {
 		return offer.Selection{}, p.explained(diags)
 	}

@@ -205,6 +205,13 @@ func (r *resolver) Value(b addr.Block) (cty.Value, bool) {
 	if r.blocks == nil {
 		r.blocks = map[addr.Block]cty.Value{}
 	}
+	if b.Type == "backend" {
+		d, diags := r.p.Config.Decode(config.Instance{Addr: b.Instance(addr.NoKey), Block: block}, r)
+		if diags.HasErrors() {
+			return cty.NilVal, false
+		}
+		return backendValue(b.Name, desired.Merge(block.Type.Object, d.Value, cty.NullVal(cty.EmptyObject))), true
+	}
 	v := repeated(block, r.recorded(b))
 	r.blocks[b] = v
 	return v, true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/policy"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -17,37 +16,34 @@ func (p *Planner) Validate(ctx context.Context) diag.List {
 	if list.HasErrors() {
 		return list
 	}
-	levels, ds := p.Config.Order()
+	_, ds := p.Config.Order()
 	list = append(list, ds...)
 	list = append(list, policy.Check(p.rules()...)...)
 	if list.HasErrors() {
 		return p.explained(list)
 	}
 	empty := statefile.New("", nil)
-	w := &walk{p: p, now: p.Now(), state: empty, levels: levels, decoded: map[addr.Block]*decodedBlock{}}
-	blocks, ds := w.backendBlocks()
+	blocks, ds := p.backendBlocks(p.Scope(empty))
 	list = append(list, ds...)
 	if !list.HasErrors() {
-		_, ds = p.collect(ctx, empty, blocks, w.needsBackend())
+		_, ds = p.collect(ctx, empty, blocks, p.needsBackend())
 		list = append(list, ds...)
 	}
 	return p.explained(list)
 }
 
-// declared are the backends of the configuration that can be evaluated without a resource; none without a configuration.
-func (p *Planner) declared() map[string]backendBlock {
+// declared are the backends of the configuration, as far as they can be evaluated; none without a configuration.
+func (p *Planner) declared(state *statefile.State) map[string]backendBlock {
 	if p.Config == nil {
 		return nil
 	}
-	w := &walk{p: p, now: p.Now(), state: statefile.New("", nil), decoded: map[addr.Block]*decodedBlock{}}
-	blocks, _ := w.backendBlocks() // what is wrong with one is told by plan; its recorded configuration stands in
+	blocks, _ := p.backendBlocks(p.Scope(state)) // what is wrong with one is told by plan; its recorded configuration stands in
 	return blocks
 }
 
 // ProviderNames lists the providers that the configuration uses, in order.
 func (p *Planner) ProviderNames() ([]string, error) {
-	w := &walk{p: p, now: p.Now(), state: statefile.New("", nil), decoded: map[addr.Block]*decodedBlock{}}
-	blocks, diags := w.backendBlocks()
+	blocks, diags := p.backendBlocks(p.Scope(statefile.New("", nil)))
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}
@@ -55,7 +51,7 @@ func (p *Planner) ProviderNames() ([]string, error) {
 	for _, b := range blocks {
 		names[b.provider] = true
 	}
-	if len(blocks) == 0 && w.needsBackend() {
+	if len(blocks) == 0 && p.needsBackend() {
 		names[defaultBackend] = true
 	}
 	return sortedKeys(names), nil

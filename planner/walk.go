@@ -29,7 +29,10 @@ type walk struct {
 	moved    *relocation
 	names    map[string]string // that blocks have kept, by address
 	levels   [][]*config.Block
+	blocks   map[string]backendBlock
 	backends *backends
+	putOff   map[addr.Block]bool // blocks that the first walk has deferred; nil in it
+	heldBy   map[string]string   // deferred blocks that wait for a backend
 	records  map[statefile.Ref]*record
 	found    map[string]providers.Found[cty.Value] // by idempotency key: what open intents had made
 	byBlock  map[addr.Instance][]*record           // recorded instances and jobs of a block's repetition
@@ -109,7 +112,7 @@ func (w *walk) run(ctx context.Context) error {
 	w.values, w.settled = map[addr.Block]cty.Value{}, map[addr.Block]*config.Block{}
 	w.items = map[addr.Resource]*item{}
 	w.fleets, w.runs, w.selves = map[addr.Block][]*fleetItem{}, map[addr.Block][]*runItem{}, map[addr.Block][]*item{}
-	w.order, w.deferred = nil, nil
+	w.order, w.deferred, w.heldBy = nil, nil, map[string]string{}
 	w.jobsOn = w.busy()
 	w.profiles = map[string]cty.Value{}
 	w.dropped = map[addr.Block]bool{}
@@ -118,6 +121,9 @@ func (w *walk) run(ctx context.Context) error {
 	w.defaults = map[addr.Module]cty.Value{}
 	w.triggers = map[triggerKey]map[addr.Key]bool{}
 	w.reads.found = map[addr.Block]map[addr.Key]cty.Value{}
+	for name, b := range w.blocks {
+		w.values[b.block.Addr] = backendValue(name, b.written)
+	}
 	for _, level := range w.levels {
 		var made []*item
 		for _, b := range level {
@@ -136,6 +142,7 @@ func (w *walk) run(ctx context.Context) error {
 			w.publish(b)
 		}
 	}
+	w.deferredBackends()
 	w.freeze()
 	w.diags = append(w.diags, w.p.Config.CheckModules(w)...)
 	w.diags = append(w.diags, config.CheckNames(w.all)...)
@@ -445,8 +452,14 @@ func (w *walk) fleet(d *config.Decoded) []*item {
 		w.postpone(d.Addr.Block, "its number of nodes depends on "+w.until(d.Open("nodes", "profile")))
 		return nil
 	}
+	if w.waitsToBePlaced(d, v) {
+		return nil
+	}
 	if !desired.HostsKnown(v) {
 		w.postpone(d.Addr.Block, "its hosts depend on "+w.until(d.Open("ssh")))
+		return nil
+	}
+	if w.staysPutOff(d) {
 		return nil
 	}
 	f, err := desired.ExpandFleet(d.Addr, v, w.settings())
@@ -548,8 +561,14 @@ func (w *walk) located(d *config.Decoded) []*item {
 		w.postpone(d.Addr.Block, "its backend depends on "+w.until(d.Open("backend")))
 		return nil
 	}
+	if name != "" && w.waitsForBackend(d, []string{name}) {
+		return nil
+	}
 	if name == "" {
-		all := w.backends.declaredNames()
+		all := slices.Concat(w.backends.declaredNames(), slices.Sorted(maps.Keys(w.backends.deferred)))
+		if len(all) == 1 && w.waitsForBackend(d, all) {
+			return nil
+		}
 		if len(all) != 1 {
 			w.fail(d, "Backend is not said", errorf("%s needs backend, because there is more than one: %s", d.Addr, join(all)))
 			return nil
@@ -601,6 +620,9 @@ func (w *walk) runBlock(d *config.Decoded) []*item {
 				return nil
 			}
 		}
+	}
+	if w.waitsToBePlaced(d, v) || w.staysPutOff(d) {
+		return nil
 	}
 	replicas := 0
 	if rec := w.state.Run(d.Addr.String()); rec != nil && rec.Scale != nil {

@@ -69,6 +69,10 @@ func (f *follower) through(at *site, u use) Open {
 		if call := at.module.Call; call != nil && call.body.attr(u.name) != nil {
 			return f.follow(at.up, at.call.names(), call.body.attr(u.name).uses)
 		}
+	case "profile":
+		if b := f.e.c.byAddr[at.module.block(u)]; b != nil {
+			return f.follow(at, nil, slices.Concat(b.uses()...))
+		}
 	case "module":
 		m := at.module.children[u.name]
 		if m == nil {

@@ -27,6 +27,8 @@ type applying struct {
 	wait        bool
 	follow      string
 	override    []string // policies against which the plan is applied
+
+	untilComplete bool // plan and apply until nothing is deferred
 }
 
 func (ap *applying) register(cmd *cobra.Command) {
@@ -63,6 +65,9 @@ What can be written in a block: dstack help fleet`,
 				if ap.given() {
 					return usage(cmd, "--destroy, --refresh-only, --no-refresh, --target, --exclude and --replace say how to make a plan, and %s is made.", args[0])
 				}
+				if ap.untilComplete {
+					return usage(cmd, "--until-complete makes plans, and %s is made.", args[0])
+				}
 				return a.applySaved(cmd, ap, args[0])
 			}
 			return a.applyFresh(cmd, ap, "apply")
@@ -73,6 +78,7 @@ What can be written in a block: dstack help fleet`,
 	fs := cmd.Flags()
 	ap.changing(cmd)
 	fs.BoolVar(&ap.wait, "wait", false, "wait for tasks to end, and exit 1 unless all are done")
+	fs.BoolVar(&ap.untilComplete, "until-complete", false, "plan and apply again until nothing is deferred; each plan is shown, and asked about")
 	fs.StringVar(&ap.follow, "follow", "", "print the output of a `RUN` until its end, and exit 0 only if it is done")
 	cmd.MarkFlagsMutuallyExclusive("wait", "follow")
 	return cmd
@@ -115,16 +121,35 @@ func refreshCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// applyFresh makes a plan without the lock, shows it, asks, and applies it.
+// applyFresh makes a plan without the lock, shows it, asks, and applies it; with --until-complete it does so until nothing
+// is deferred.
 func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error {
 	if a.json {
 		a.events = newEvents(a)
 	}
-	f, st, p, err := a.planFor(cmd.Context(), ap, command)
+	if ap.untilComplete {
+		return a.applyRounds(cmd, ap, command)
+	}
+	f, err := a.applyOnce(cmd, ap, command, nil)
+	if f != nil {
+		defer f.close()
+	}
 	if err != nil {
 		return err
 	}
-	defer f.close()
+	return a.after(cmd.Context(), f, ap)
+}
+
+// applyOnce makes a plan and applies it. Seen is told about the plan before anything is done. The folder is open when it
+// returns, unless it is nil.
+func (a *app) applyOnce(cmd *cobra.Command, ap applying, command string, seen func(*plan.Plan)) (*folder, error) {
+	f, st, p, err := a.planFor(cmd.Context(), ap, command)
+	if err != nil {
+		return nil, err
+	}
+	if seen != nil {
+		seen(p)
+	}
 	o := a.options()
 	o.Verbose = ap.verbose
 	if a.json {
@@ -138,24 +163,24 @@ func (a *app) applyFresh(cmd *cobra.Command, ap applying, command string) error 
 		if !a.json && !ap.destroy {
 			a.outputsOf(st)
 		}
-		return a.after(cmd.Context(), f, ap)
+		return f, nil
 	}
 	if err := a.permitted(cmd, f, ap, p, again); err != nil {
-		return err
+		return f, err
 	}
 	if err := ap.approve.check(p); err != nil {
-		return err
+		return f, err
 	}
 	if !ap.approved && len(ap.approve) == 0 {
 		a.printf("\n")
 		if err := a.approve(p, ap, command, again); err != nil {
-			return err
+			return f, err
 		}
 	}
 	if !a.json {
 		a.printf("\n")
 	}
-	return a.carryOut(cmd.Context(), f, ap, p, work{command: command, title: "", again: again})
+	return f, a.carryOut(cmd.Context(), f, ap, p, work{command: command, title: "", again: again, rounds: ap.untilComplete})
 }
 
 // planFor is the part of an apply that the first interrupt ends at once.
@@ -192,6 +217,9 @@ func (a *app) again(cmd *cobra.Command, ap applying, command string) string {
 	if ap.destroy && command == "apply" {
 		text += " --destroy"
 	}
+	if ap.untilComplete {
+		text += " --until-complete"
+	}
 	if cmd.Flags().Changed("parallelism") {
 		text += fmt.Sprintf(" --parallelism %d", ap.parallelism)
 	}
@@ -223,6 +251,7 @@ type work struct {
 	command string // apply or destroy
 	title   string // the file of the plan, "" if there is none
 	again   string // the command that does what is left
+	rounds  bool   // another round follows by itself
 }
 
 // carryOut takes the lock, applies a plan and says how that ended.
@@ -271,7 +300,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 	}
 	if result.AlreadyApplied {
 		a.alreadyApplied(w.name(), result.AppliedAt)
-		return a.after(ctx, f, ap)
+		return nil
 	}
 	code := a.ending(result, p, st, w, a.now().Sub(began))
 	a.complain(append(broken(result), result.Warnings...))
@@ -282,7 +311,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 		a.quietInterrupt = true
 		return exit(code)
 	}
-	return a.after(ctx, f, ap)
+	return nil
 }
 
 func (w work) name() string {
@@ -391,6 +420,9 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 	a.printf("%s", t.Text(a.options()))
 	if code == exitOK && !p.Destroy {
 		a.outputsOf(st)
+	}
+	if len(p.Deferred) > 0 && code == exitOK && w.title == "" && !w.rounds {
+		a.printf("\nWhat was deferred can be planned now:\n  %s\n", w.again)
 	}
 	return code
 }

@@ -71,7 +71,10 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 		f.close()
 		f = again
 	}
-	return a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: again})
+	if err := a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: again}); err != nil {
+		return err
+	}
+	return a.after(cmd.Context(), f, ap)
 }
 
 func (a *app) alreadyApplied(name string, at time.Time) {
