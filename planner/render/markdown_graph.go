@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
 const (
@@ -23,7 +24,23 @@ type node struct {
 
 // graph draws what changes and what it stands on, where it is small enough to be looked at.
 func (m *markdown) graph() string {
-	nodes := map[string]*node{}
+	nodes, edges, ok := standing(m.p, mostNodes, mostEdges)
+	changed := 0
+	for _, n := range nodes {
+		if n.n > 0 {
+			changed++
+		}
+	}
+	if !ok || changed < 2 || len(edges) == 0 {
+		return ""
+	}
+	return m.fitting(m.room/4, func() string { return mermaid(nodes, edges) })
+}
+
+// standing is what changes and what it stands on: resources that differ in their last key alone are one node, and an edge
+// leads from what is needed to what needs it. It is not ok where there are more than that many of either.
+func standing(p *plan.Plan, mostNodes, mostEdges int) (nodes map[string]*node, edges map[[2]string]bool, ok bool) {
+	nodes, edges = map[string]*node{}, map[[2]string]bool{}
 	of := func(a string) *node { // nil for a block, which stands for its resources
 		a = ownerOf(a)
 		if _, err := addr.ParseInstance(a); err == nil {
@@ -39,9 +56,7 @@ func (m *markdown) graph() string {
 		}
 		return n
 	}
-	edges := map[[2]string]bool{}
-	changed := 0
-	for _, c := range m.p.Changes {
+	for _, c := range p.Changes {
 		s := shownOf(c)
 		if s == showNothing {
 			continue
@@ -51,9 +66,6 @@ func (m *markdown) graph() string {
 			continue
 		}
 		if c.Kind != addr.KindSupport {
-			if n.n == 0 {
-				changed++
-			}
 			n.n++
 			n.action = min(n.action, s)
 		}
@@ -63,13 +75,10 @@ func (m *markdown) graph() string {
 			}
 		}
 		if len(nodes) > mostNodes || len(edges) > mostEdges {
-			return ""
+			return nil, nil, false
 		}
 	}
-	if changed < 2 || len(edges) == 0 {
-		return ""
-	}
-	return m.fitting(m.room/4, func() string { return mermaid(nodes, edges) })
+	return nodes, edges, true
 }
 
 func mermaid(nodes map[string]*node, edges map[[2]string]bool) string {

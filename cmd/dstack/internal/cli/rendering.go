@@ -48,6 +48,9 @@ func renderings() []rendering {
 		{format: "markdown", about: "for a comment on a pull request", file: true, write: func(p *plan.Plan, s subject) ([]byte, error) {
 			return render.Markdown(p, s.markdown(render.CommentLimit)), nil
 		}},
+		{format: "html", about: "a page of its own, with the graph drawn", file: true, write: func(p *plan.Plan, s subject) ([]byte, error) {
+			return render.HTML(p, render.HTMLOptions{Name: s.name, Saved: s.saved, Commit: s.where.commit})
+		}},
 	}
 }
 

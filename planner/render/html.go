@@ -1,0 +1,218 @@
+package render
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/dstackai/dstack-planner/planner/plan"
+)
+
+// The parts of the page. The script is the only one that may run: its digest stands in the page's own policy.
+var (
+	//go:embed page/page.html
+	pageHTML string
+	//go:embed page/page.css
+	pageCSS string
+	//go:embed page/page.js
+	pageJS string
+)
+
+// HTMLOptions say what the page knows beside the plan.
+type HTMLOptions struct {
+	Name   string // of the configuration
+	Saved  string // the file that the plan was saved to
+	Commit string // what the plan was made of
+}
+
+// HTML writes a plan as one page that needs nothing but itself: it can be opened from a disk without a network, read in
+// dark and in light, and used by keyboard. What it shows is what Text shows, with the graph drawn.
+func HTML(p *plan.Plan, o HTMLOptions) ([]byte, error) {
+	t, err := template.New("page").Parse(pageHTML)
+	if err != nil {
+		return nil, fmt.Errorf("read the page: %w", err)
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, newPage(p, o)); err != nil {
+		return nil, fmt.Errorf("write the page: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// page is what the template shows. All texts are clean; the template escapes them.
+type page struct {
+	Title, Headline, Cost, Name, Commit, Created, ID string
+	Dangers                                          []string
+	Filters                                          []pageFilter
+	Changes                                          []pageChange
+	Remarks                                          []remark
+	Warnings                                         string
+	Bill                                             string
+	Graph                                            *drawing
+	TooLarge                                         bool
+	Next                                             string
+	CSS                                              template.CSS
+	JS                                               template.JS
+	Policy                                           string
+}
+
+// pageFilter lets one action be hidden.
+type pageFilter struct {
+	Class, Word string
+	N           int
+}
+
+// pageChange is a change, or several that look the same.
+type pageChange struct {
+	ID, Class, Symbol, Address, Title, Because string
+	N                                          int
+	Open                                       bool
+	Lines                                      []pageLine
+}
+
+type pageLine struct{ Class, Text string }
+
+// Word names a remark, for the template.
+func (r remark) Word() string { return r.word }
+
+// Text is a remark's text, for the template.
+func (r remark) Text() string { return r.text }
+
+// htmlWidth is how wide lines are broken that the page shows as they are.
+const htmlWidth = 110
+
+func newPage(p *plan.Plan, o HTMLOptions) *page {
+	v := newChangeView(p, Options{Width: htmlWidth, Now: p.CreatedAt, document: true})
+	sum := sha256.Sum256([]byte(pageJS))
+	out := &page{
+		Title: "dstack plan", Name: clean(o.Name), Commit: clean(o.Commit), Created: p.CreatedAt.UTC().Format("2006-01-02 15:04:05 UTC"), ID: clean(p.ID),
+		CSS: template.CSS(pageCSS), JS: template.JS(pageJS),
+		Policy: "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
+	}
+	if o.Name != "" {
+		out.Title += " " + clean(o.Name)
+	}
+	out.Headline, out.Cost = headline(p), costLine(p)
+	if v.nothing() {
+		out.Headline = noChanges(p, "")
+	} else {
+		out.Next = strings.TrimRight(next(p, Options{Saved: o.Saved}), "\n")
+	}
+	for _, d := range v.dangers() {
+		out.Dangers = append(out.Dangers, d.text())
+	}
+	out.Dangers = append(out.Dangers, denials(p)...)
+	ids := map[string]string{}
+	for i, b := range v.blocks() {
+		c := changeOf(b, fmt.Sprintf("c%d", i))
+		for _, k := range b.keys {
+			ids[b.base+keyed(k)] = c.ID
+		}
+		if ids[b.base] == "" {
+			ids[b.base] = c.ID
+		}
+		out.Changes = append(out.Changes, c)
+	}
+	out.Filters = filters(out.Changes)
+	out.Remarks = v.remarks()
+	out.Bill = costTable(p, Options{Width: htmlWidth})
+	if len(p.Diagnostics) > 0 {
+		out.Warnings = Diagnostics(p.Diagnostics, Options{Width: htmlWidth})
+	}
+	nodes, edges, ok := standing(p, mostDrawn, mostDrawnEdges)
+	out.TooLarge = !ok
+	if ok && len(nodes) > 1 {
+		out.Graph = draw(nodes, edges, ids)
+	}
+	return out
+}
+
+func keyed(k string) string {
+	if k == "" {
+		return ""
+	}
+	return "[" + k + "]"
+}
+
+// changeOf is a block as the page shows it: open where something is lost.
+func changeOf(b *block, id string) pageChange {
+	c := pageChange{ID: id, Class: b.action.class(), Symbol: strings.TrimSpace(b.action.symbol()), Address: addressList(b.base, b.keys), Title: b.title, N: len(b.keys)}
+	c.Open = b.risk || b.action == showDestroy || b.action == showReplace || b.action == showReplaceNewFirst
+	for _, f := range b.fields {
+		if f.label == "because" && len(f.lines) > 0 {
+			c.Because = f.lines[0]
+		}
+	}
+	var text strings.Builder
+	room := labelWidth
+	for _, f := range b.fields {
+		if n := displayWidth(f.label); n > room && n <= widestLabel {
+			room = n
+		}
+	}
+	for _, f := range b.fields {
+		from := text.Len()
+		f.write(&text, Options{Width: htmlWidth}, room)
+		for _, l := range strings.Split(strings.TrimSuffix(text.String()[from:], "\n"), "\n") {
+			c.Lines = append(c.Lines, pageLine{lineClass(f, l), strings.TrimPrefix(l, "  ")})
+		}
+	}
+	return c
+}
+
+// lineClass is how a line of a change is coloured. Its signs say the same.
+func lineClass(f field, l string) string {
+	t := strings.TrimSpace(l)
+	switch {
+	case f.verbatim && strings.HasPrefix(t, "+ "), f.marker == "+" && !f.verbatim:
+		return "comes"
+	case f.verbatim && strings.HasPrefix(t, "- "), f.marker == "-" && !f.verbatim:
+		return "goes"
+	case f.marker == "~" && !f.verbatim:
+		return "differs"
+	case strings.HasPrefix(t, "# "):
+		return "quiet"
+	}
+	return ""
+}
+
+// class groups actions by what they mean for what is there.
+func (s shown) class() string {
+	switch s {
+	case showDestroy:
+		return "destroy"
+	case showReplace, showReplaceNewFirst:
+		return "replace"
+	case showForget:
+		return "forget"
+	case showUpdate, showRecord:
+		return "update"
+	case showCreate:
+		return "create"
+	case showMove:
+		return "move"
+	case showRead:
+		return "read"
+	case showInFlight:
+		return "inflight"
+	}
+	return "stays"
+}
+
+// filters count what can be hidden, in the order of danger.
+func filters(changes []pageChange) []pageFilter {
+	words := []pageFilter{
+		{"destroy", "destroy", 0}, {"replace", "replace", 0}, {"forget", "forget", 0}, {"inflight", "in flight or deferred", 0},
+		{"update", "update", 0}, {"create", "create", 0}, {"move", "move", 0}, {"read", "read", 0}, {"stays", "other", 0},
+	}
+	for _, c := range changes {
+		i := slices.IndexFunc(words, func(f pageFilter) bool { return f.Class == c.Class })
+		words[i].N += c.N
+	}
+	return slices.DeleteFunc(words, func(f pageFilter) bool { return f.N == 0 })
+}
