@@ -165,13 +165,7 @@ func isURL(s string) bool {
 
 // verdict is the first line: what would be done, what it costs, and what is in danger.
 func (m *markdown) verdict() string {
-	word := "dstack plan"
-	switch {
-	case m.p.Destroy:
-		word = "dstack destroy plan"
-	case m.p.Partial:
-		word = "dstack partial plan"
-	}
+	word := "dstack " + strings.ToLower(sort(m.p))
 	if m.name != "" {
 		word += " of " + code(m.name)
 	}

@@ -90,18 +90,22 @@ func headline(p *plan.Plan) string {
 	if n := len(p.NotChecked); n > 0 {
 		parts = append(parts, grouped(n)+" not checked")
 	}
-	word := "Plan: "
+	return sort(p) + ": " + strings.Join(parts, ", ")
+}
+
+// sort is what sort of plan it is.
+func sort(p *plan.Plan) string {
 	switch {
 	case p.RefreshOnly:
-		word = "Refresh of the record: "
+		return "Refresh of the record"
 	case p.Destroy && p.Partial:
-		word = "Partial destroy plan: "
+		return "Partial destroy plan"
 	case p.Destroy:
-		word = "Destroy plan: "
+		return "Destroy plan"
 	case p.Partial:
-		word = "Partial plan: "
+		return "Partial plan"
 	}
-	return word + strings.Join(parts, ", ")
+	return "Plan"
 }
 
 func tally(p *plan.Plan) string {
