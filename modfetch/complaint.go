@@ -32,7 +32,7 @@ var complaints = []struct {
 		"The server does not answer, or the connection broke. Sources that were fetched before need no network. Try again, or see by hand:\n  git ls-remote %[4]s"},
 	{`Authentication failed|could not read (Username|Password)|terminal prompts disabled|Permission denied|HTTP Basic: Access denied|returned error: 40[13]|HTTP 40[13]|Invalid username or (password|token)`, "Repository cannot be read with these credentials",
 		"The server asks who you are, and Git has no credentials that it accepts; nothing is asked here. Set up a credential helper or an SSH key, until this works without a question:\n  git ls-remote %[4]s"},
-	{`[Rr]epository .*not found|not found|does not exist|does not appear to be a git repository|returned error: 404|project you were looking for could not be found|Could not read from remote repository`, "Repository is not there",
+	{`[Rr]epository .*not found|not found|does not exist|does not appear to be a git repository|returned error: 404|project you were looking for could not be found`, "Repository is not there",
 		"There is no such repository, or it is private and Git has no credentials for it: servers tell the two apart on purpose not. See by hand:\n  git ls-remote %[4]s"},
 	{`mismatched algorithms|hash algorithm`, "Repository uses another hash",
 		"The repository uses a hash that this version of Git cannot mix with what is pinned. Use Git 2.42 or later, or pin it again:\n  dstack init --upgrade"},

@@ -413,6 +413,69 @@ func TestSHA256Repositories(t *testing.T) {
 	require.Equal(t, got.Pin, w.must(s, got.Pin, false).Pin)
 }
 
+func TestOldServers(t *testing.T) {
+	t.Parallel()
+	for name, age := range map[string]func(*world){
+		"the first protocol":  func(w *world) { w.server.GetOld() },
+		"a server of files":   func(w *world) { w.git("update-server-info"); w.server.GetDumb() },
+		"a server of today's": func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			first := w.commit(module("1GB"))
+			w.commit(module("2GB"))
+			w.git("tag", "-a", "-m", "annotated", "v3", w.commit(module("3GB")))
+			age(w)
+			for rest, size := range map[string]string{"?ref=" + first: "1GB", "?ref=v3": "3GB", "": "3GB"} {
+				s := w.source(rest)
+				require.Contains(t, w.read(s, w.must(s, lockfile.Pin{}, false).Pin, "disk/main.dstack.hcl"), size, rest)
+			}
+			_, err := w.fetch(w.source("?ref="+strings.Repeat("ab", 20)), lockfile.Pin{}, false)
+			require.ErrorContains(t, err, "has no commit")
+			_, err = w.fetch(w.source("?ref=v9"), lockfile.Pin{}, false)
+			require.ErrorContains(t, err, "neither a tag nor a branch")
+			w.onlyCopies()
+		})
+	}
+}
+
+// TestSSH lets git talk to another git by a program in the place of ssh, which has no terminal to ask on.
+func TestSSH(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit(module("1GB"))
+	dir := t.TempDir()
+	program, said := filepath.Join(dir, "ssh"), filepath.Join(dir, "said")
+	script := "#!/bin/sh\nif (true </dev/tty) 2>/dev/null; then echo terminal; else echo none; fi >" + said + "\nfor last; do :; done\ncd " + filepath.Dir(filepath.Dir(w.repo.Dir)) + " && eval \"$last\"\n"
+	require.NoError(t, os.WriteFile(program, []byte(script), 0o755))
+	w.env = append(w.env, "GIT_SSH_COMMAND="+program)
+	s, err := modsource.Parse("git@git.example.com:acme/gpu.git//disk")
+	require.NoError(t, err)
+	got := w.must(s, lockfile.Pin{}, false)
+	require.Contains(t, w.read(s, got.Pin, "disk/main.dstack.hcl"), "1GB")
+	text, err := os.ReadFile(said)
+	require.NoError(t, err)
+	require.Equal(t, "none\n", string(text))
+
+	for name, tc := range map[string]struct{ says, want string }{
+		"an unknown host":  {"Host key verification failed.", "ssh -T git@git.example.com"},
+		"a key that is no": {"git@git.example.com: Permission denied (publickey).", "Repository cannot be read with these credentials"},
+		"nobody there":     {"ssh: connect to host git.example.com port 22: Connection timed out", "Server cannot be reached"},
+		"no such name":     {"ssh: Could not resolve hostname git.example.com: Name or service not known", "Host cannot be found"},
+		"no repository":    {"ERROR: Repository not found.", "Repository is not there"},
+		"something else":   {"the cat sat on the keyboard\033[2J", "Module cannot be fetched"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nprintf '"+tc.says+"\\n' >&2\nexit 255\n"), 0o755))
+			_, err := w.fetch(s, lockfile.Pin{}, true)
+			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "\x1b")
+			w.onlyCopies()
+		})
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

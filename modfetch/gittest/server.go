@@ -2,6 +2,7 @@ package gittest
 
 import (
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -20,7 +21,14 @@ type Server struct {
 
 	requests atomic.Int64
 	login    atomic.Pointer[[2]string]
+	age      atomic.Int32
 }
+
+// Ages of servers.
+const (
+	old  = 1 // it speaks the first protocol alone
+	dumb = 2 // it is a web server that knows nothing of git
+)
 
 // Serve starts a server for the repositories below root. The certificate is written beside them.
 func Serve(root string) (*Server, error) {
@@ -29,9 +37,11 @@ func Serve(root string) (*Server, error) {
 		return nil, err
 	}
 	backend := &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "PATH=" + os.Getenv("PATH")},
+		Stderr: io.Discard, // what git complains of reaches the client, too
+		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Env:    []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "PATH=" + os.Getenv("PATH")},
 	}
+	files := http.FileServer(http.Dir(root))
 	s := &Server{CA: filepath.Join(root, "ca.pem")}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
@@ -45,7 +55,11 @@ func Serve(root string) (*Server, error) {
 		}
 		// The protocol's version travels in a header, which CGI does not hand on by itself as git expects it.
 		one := *backend
-		if v := r.Header.Get("Git-Protocol"); v != "" {
+		if s.age.Load() == dumb {
+			files.ServeHTTP(w, r)
+			return
+		}
+		if v := r.Header.Get("Git-Protocol"); v != "" && s.age.Load() != old {
 			one.Env = append(one.Env[:len(one.Env):len(one.Env)], "GIT_PROTOCOL="+v)
 		}
 		one.ServeHTTP(w, r)
@@ -63,6 +77,12 @@ func (s *Server) Requests() int { return int(s.requests.Load()) }
 
 // Require asks for a user and a password from now on.
 func (s *Server) Require(user, password string) { s.login.Store(&[2]string{user, password}) }
+
+// GetOld makes the server one that speaks the first version of git's protocol alone, and so gives only what refs point to.
+func (s *Server) GetOld() { s.age.Store(old) }
+
+// GetDumb makes the server one of files, which is not git's. Repositories need git update-server-info for it.
+func (s *Server) GetDumb() { s.age.Store(dumb) }
 
 // Repo is the address of a repository below the root.
 func (s *Server) Repo(name string) string { return s.URL + "/" + name }
