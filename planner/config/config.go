@@ -35,7 +35,7 @@ type Config struct {
 	settings  Settings
 	levels    [][]*Block
 	cyclic    bool
-	undecided bool // a variable has no value, which LoadOptions.Open allows
+	undecided bool // a variable has no value, which LoadOptions.Open allows, or which is an error that is reported
 	partial   bool // a file could not be parsed, so that what refers into it is not known to be wrong
 	functions map[string]function.Function
 	inputs    *inputs

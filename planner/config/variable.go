@@ -172,6 +172,7 @@ func (c *Config) setVariables(o LoadOptions) diag.List {
 	for _, name := range names {
 		list = append(list, c.setVariable(c.main.variables[name], values, o).For("var."+name)...)
 	}
+	c.undecided = c.undecided || list.HasErrors()
 	return list
 }
 

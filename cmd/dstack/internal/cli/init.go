@@ -32,8 +32,16 @@ func initCommand(a *app) *cobra.Command {
 			ctx, cancel := a.interruptible(cmd.Context())
 			defer cancel()
 			if example != "" {
-				if err := a.writeExample(cmd, example); err != nil {
+				variables, err := a.writeExample(cmd, example)
+				if err != nil {
 					return err
+				}
+				if len(variables) > 0 && len(in.list) == 0 {
+					a.printf("\nThe example has several files of variables. Next, choose one:\n")
+					for _, v := range variables {
+						a.printf("  %s init --var-file %s\n", a.dstack(), v)
+					}
+					return nil
 				}
 			}
 			if err := a.initModules(ctx, upgrade); err != nil {
@@ -63,14 +71,14 @@ func initCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// writeExample writes the files of an example. Nothing is overwritten.
-func (a *app) writeExample(cmd *cobra.Command, name string) error {
+// writeExample writes the files of an example and lists those of variables. Nothing is overwritten.
+func (a *app) writeExample(cmd *cobra.Command, name string) (variables []string, err error) {
 	files, ok := examples.Files(name)
 	if !ok {
-		return usage(cmd, "There is no example %q.%s There are %s.", name, schema.DidYouMean(name, examples.Names()), strings.Join(examples.Names(), ", "))
+		return nil, usage(cmd, "There is no example %q.%s There are %s.", name, schema.DidYouMean(name, examples.Names()), strings.Join(examples.Names(), ", "))
 	}
 	texts := map[string][]byte{}
-	err := fs.WalkDir(files, ".", func(p string, e fs.DirEntry, err error) error {
+	err = fs.WalkDir(files, ".", func(p string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -78,24 +86,24 @@ func (a *app) writeExample(cmd *cobra.Command, name string) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	here, err := os.ReadDir(".")
 	if err != nil {
-		return failedWith(err, "Folder cannot be read")
+		return nil, failedWith(err, "Folder cannot be read")
 	}
 	for _, h := range here {
 		// A configuration of its own would be mixed with the example's.
 		_, ours := texts[h.Name()]
 		if !ours && (strings.HasSuffix(h.Name(), ".dstack.hcl") || strings.HasSuffix(h.Name(), ".dstack.json")) {
-			return occupied(h.Name(), name)
+			return nil, occupied(h.Name(), name)
 		}
 	}
 	paths := slices.Sorted(maps.Keys(texts))
 	for _, p := range paths {
 		there, err := os.ReadFile(p)
 		if err == nil && !bytes.Equal(there, texts[p]) || err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return occupied(p, name)
+			return nil, occupied(p, name)
 		}
 	}
 	for _, p := range paths {
@@ -104,11 +112,14 @@ func (a *app) writeExample(cmd *cobra.Command, name string) error {
 			err = os.WriteFile(p, texts[p], 0o644)
 		}
 		if err != nil {
-			return failedWith(err, "Example cannot be written")
+			return nil, failedWith(err, "Example cannot be written")
 		}
 		a.printf("Wrote     %s\n", p)
+		if strings.HasSuffix(p, ".dstackvars") {
+			variables = append(variables, p)
+		}
 	}
-	return nil
+	return variables, nil
 }
 
 // occupied says that an example cannot be written because of a file.
