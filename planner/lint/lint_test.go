@@ -218,6 +218,32 @@ volume "after" {
 		checkIn(t, dir, map[string]string{"main.dstack.hcl": main, "net/main.dstack.hcl": module})))
 }
 
+func TestManyAreLookedForInParts(t *testing.T) {
+	const n = most + 100
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "volume \"v%d\" {\n  size = \"1GB\"\n}\ntask \"t%d\" {\n  commands   = [volume.v%d.size]\n", i, i, i)
+		switch {
+		case i == 0:
+		case i%20 != 19: // one needs nothing of the other but that it is there
+			fmt.Fprintf(&b, "  depends_on = [task.t%d]\n", i-1)
+		default: // which the one before says already, a long way round
+			fmt.Fprintf(&b, "  depends_on = [task.t%d, volume.v0]\n", i-1)
+		}
+		b.WriteString("}\n")
+	}
+	c, list := config.Load(t.Context(), config.LoadOptions{Sources: []config.Source{{Path: "main.dstack.hcl", Text: []byte(b.String())}}})
+	require.NoError(t, list.Err())
+	found := Check(c)
+	require.Len(t, found, n/20)
+	for _, d := range found {
+		require.Equal(t, "redundant-depends-on", d.Rule)
+		require.Contains(t, d.Detail, "volume.v0")
+		require.LessOrEqual(t, strings.Count(d.Detail, "\n"), longest+2)
+	}
+	require.Contains(t, found[n/20-1].Detail, "\n  ... -> volume.v0\n")
+}
+
 func TestJSONHasNoSuppressions(t *testing.T) {
 	require.Equal(t, []string{"main.dstack.json:1 unused-variable var.a"}, check(t, map[string]string{"main.dstack.json": `{"variable": {"a": {"default": "# lint-ignore unused-variable: no"}}}`}))
 }

@@ -157,20 +157,35 @@ func unusedProfiles(c *config.Config) diag.List {
 // a module as a whole is several mentions, and one in a folder that is called twice stands in two blocks: all of them
 // must be redundant.
 func redundantDependsOn(c *config.Config) diag.List {
-	ways := map[string][]config.Mention{}
-	for _, m := range c.Mentions() {
-		ways[m.From] = append(ways[m.From], m)
-	}
-	found := map[hcl.Range]diag.List{}
-	needed := map[hcl.Range]bool{}
+	w := webOf(c.Mentions())
+	// What is depended on, and by whom, in the order of blocks.
+	var things []string
+	by := map[string][]config.Mention{}
 	for _, b := range c.Blocks() {
-		for i, m := range ways[b.Addr.String()] {
+		n, ok := w.numbers[b.Addr.String()]
+		if !ok {
+			continue
+		}
+		for _, m := range w.ways[n] {
 			if !m.DependsOn {
 				continue
 			}
-			list := redundant(ways, i, m)
-			found[m.Range] = append(found[m.Range], list...)
-			needed[m.Range] = needed[m.Range] || list == nil
+			if by[m.To] == nil {
+				things = append(things, m.To)
+			}
+			by[m.To] = append(by[m.To], m)
+		}
+	}
+	found := map[hcl.Range]diag.List{}
+	needed := map[hcl.Range]bool{}
+	for some := range slices.Chunk(things, most) {
+		r := w.reach(some)
+		for _, thing := range some {
+			for _, m := range by[thing] {
+				list := redundant(r, m)
+				found[m.Range] = append(found[m.Range], list...)
+				needed[m.Range] = needed[m.Range] || list == nil
+			}
 		}
 	}
 	var list diag.List
@@ -182,63 +197,35 @@ func redundantDependsOn(c *config.Config) diag.List {
 	return list
 }
 
-// redundant says why the mention, which is the one of that number in its block, is not needed; nothing if it is.
-func redundant(ways map[string][]config.Mention, number int, m config.Mention) diag.List {
-	for _, other := range ways[m.From][:number] {
-		if other.DependsOn && other.To == m.To && other.Range != m.Range {
-			return finding(m.From, m.Range, "depends_on says it twice", "%s stands in depends_on already. Remove one of them.", m.Traversal)
+// redundant says why an element of depends_on is not needed; nothing if it is.
+func redundant(r *reach, m config.Mention) diag.List {
+	var first *config.Mention // by which it is depended on anyway
+	for _, other := range r.web.ways[r.web.numbers[m.From]] {
+		switch {
+		case other.DependsOn && other.Range == m.Range:
+		case other.DependsOn && other.To == m.To:
+			if other.Range.Start.Byte < m.Range.Start.Byte {
+				return finding(m.From, m.Range, "depends_on says it twice", "%s stands in depends_on already. Remove one of them.", m.Traversal)
+			}
+		case other.To == m.To:
+			return finding(m.From, m.Range, "depends_on says what a reference says", "%s comes after %s in any case: it uses %s at %s. Remove it from depends_on.",
+				m.From, m.Traversal, other.Traversal, place(other.Range))
+		case first == nil && r.has(other.To, m.To):
+			first = &other
 		}
 	}
-	switch by := reference(ways, m); len(by) {
-	case 0:
+	if first == nil {
 		return nil
-	case 1:
-		return finding(m.From, m.Range, "depends_on says what a reference says", "%s comes after %s in any case: it uses %s at %s. Remove it from depends_on.",
-			m.From, m.Traversal, by[0].Traversal, place(by[0].Range))
-	default:
-		return finding(m.From, m.Range, "depends_on says what references say", "%s comes after %s in any case:%s\nRemove it from depends_on.", m.From, m.Traversal, chain(by))
 	}
-}
-
-// reference finds a shortest way from a block to what it names in depends_on that does not begin with a mention of the same
-// in depends_on.
-func reference(ways map[string][]config.Mention, without config.Mention) []config.Mention {
-	from := without.From
-	came := map[string]config.Mention{}
-	queue := []string{from}
-	for len(queue) > 0 {
-		here := queue[0]
-		queue = queue[1:]
-		for _, m := range ways[here] {
-			same := here == from && m.DependsOn && (m.Range == without.Range || m.To == without.To)
-			if _, seen := came[m.To]; seen || m.To == from || same {
-				continue
-			}
-			came[m.To] = m
-			if m.To == without.To {
-				return back(came, from, m.To)
-			}
-			queue = append(queue, m.To)
-		}
-	}
-	return nil
-}
-
-func back(came map[string]config.Mention, from, to string) []config.Mention {
-	var out []config.Mention
-	for at := to; at != from; at = came[at].From {
-		out = append(out, came[at])
-	}
-	slices.Reverse(out)
-	return out
-}
-
-func chain(by []config.Mention) string {
+	way, whole := r.way(*first, m.To)
 	text := ""
-	for _, m := range by {
-		text += fmt.Sprintf("\n  %s -> %s  (%s)", m.From, m.To, place(m.Range))
+	for _, step := range way {
+		text += fmt.Sprintf("\n  %s -> %s  (%s)", step.From, step.To, place(step.Range))
 	}
-	return text
+	if !whole {
+		text += "\n  ... -> " + m.To
+	}
+	return finding(m.From, m.Range, "depends_on says what references say", "%s comes after %s in any case:%s\nRemove it from depends_on.", m.From, m.Traversal, text)
 }
 
 func place(r hcl.Range) string { return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line) }
