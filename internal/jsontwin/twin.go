@@ -69,10 +69,11 @@ func (o *object) add(name string, value any) {
 	m.value = []any{m.value, value}
 }
 
-// under finds the object of that name, or makes it.
+// under finds the object of that name, or makes it; nil if there is something else of that name.
 func (o *object) under(name string) *object {
 	if m := o.get(name); m != nil {
-		return m.value.(*object)
+		inner, _ := m.value.(*object)
+		return inner
 	}
 	inner := &object{}
 	o.members = append(o.members, member{name, inner})
@@ -115,7 +116,10 @@ func (w *writer) body(in *hclsyntax.Body, block string) *object {
 		at := out
 		path := append([]string{b.Type}, b.Labels...)
 		for _, step := range path[:len(path)-1] {
-			at = at.under(step)
+			if at = at.under(step); at == nil {
+				w.err = fmt.Errorf("line %d: JSON cannot say %s with different labels, or as an argument too", b.Range().Start.Line, b.Type)
+				return out
+			}
 		}
 		at.add(path[len(path)-1], w.body(b.Body, b.Type))
 	}

@@ -233,7 +233,7 @@ func (r *reader) listed(a *attribute) []use {
 	for _, item := range items {
 		t, ds := hcl.AbsTraversalForExpr(item)
 		if ds.HasErrors() {
-			if uses, ok := trigger(item); ok && a.name == "replace_triggered_by" {
+			if uses, ok := trigger(spelled(item)); ok && a.name == "replace_triggered_by" {
 				out = append(out, uses...)
 				continue
 			}
@@ -243,6 +243,24 @@ func (r *reader) listed(a *attribute) []use {
 		out = append(out, useOf(t))
 	}
 	return out
+}
+
+// spelled is an expression that JSON writes as a text, for what is read as it stands.
+func spelled(expr hcl.Expression) hcl.Expression {
+	if _, native := expr.(hclsyntax.Expression); native {
+		return expr
+	}
+	v, ds := expr.Value(nil)
+	if ds.HasErrors() || !v.IsKnown() || v.IsNull() || v.Type() != cty.String {
+		return expr
+	}
+	at := expr.StartRange()
+	at.Start.Column, at.Start.Byte = at.Start.Column+1, at.Start.Byte+1 // behind the quote
+	own, ds := hclsyntax.ParseExpression([]byte(v.AsString()), at.Filename, at.Start)
+	if ds.HasErrors() {
+		return expr
+	}
+	return own
 }
 
 // unquoted is what a text says that should stand without quotes, or another example.
