@@ -156,6 +156,10 @@ func changeOf(b *block, id string) pageChange {
 		}
 	}
 	for _, f := range b.fields {
+		if f.pair && len(f.lines) > 1 { // one above the other, with their signs
+			f.lines = slices.Clone(f.lines)
+			f.lines[0], f.lines[1] = "- "+f.lines[0], "+ "+f.lines[1]
+		}
 		from := text.Len()
 		f.write(&text, Options{Width: htmlWidth}, room)
 		for _, l := range strings.Split(strings.TrimSuffix(text.String()[from:], "\n"), "\n") {
@@ -168,7 +172,14 @@ func changeOf(b *block, id string) pageChange {
 // lineClass is how a line of a change is coloured. Its signs say the same.
 func lineClass(f field, l string) string {
 	t := strings.TrimSpace(l)
+	if f.pair {
+		t = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(t, "~ "), f.label))
+	}
 	switch {
+	case f.pair && strings.HasPrefix(t, "+ "):
+		return "comes"
+	case f.pair && strings.HasPrefix(t, "- "):
+		return "goes"
 	case f.verbatim && strings.HasPrefix(t, "+ "), f.marker == "+" && !f.verbatim:
 		return "comes"
 	case f.verbatim && strings.HasPrefix(t, "- "), f.marker == "-" && !f.verbatim:
