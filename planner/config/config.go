@@ -108,9 +108,6 @@ func (c *Config) Block(a addr.Block) *Block {
 	return c.byAddr[a]
 }
 
-// Undecided tells whether a variable was left without a value, so that what is unknown may be known when it has one.
-func (c *Config) Undecided() bool { return c.undecided }
-
 // Dstack returns the settings of the configuration itself. Where errors keep them from being read, Store is "".
 func (c *Config) Dstack() Settings { return c.settings }
 

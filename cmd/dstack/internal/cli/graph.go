@@ -44,11 +44,11 @@ func graphCommand(a *app) *cobra.Command {
 			return starting(chart.Names(cfg), begin), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if a.json {
+			if a.json || format == "json" {
 				if cmd.Flags().Changed("format") && format != "json" {
 					return usage(cmd, "--json is --format json; --format %s is another.", format)
 				}
-				format = "json"
+				a.json, format = true, "json"
 			}
 			switch {
 			case !slices.Contains(formats, format):
