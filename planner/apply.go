@@ -13,6 +13,7 @@ import (
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -133,7 +134,7 @@ func (p *Planner) checkSecrets(pl *plan.Plan, state *statefile.State) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if state.Digest(name, raw) != pl.Secrets[name] {
+		if pl.Secrets[name] != diff.Ephemeral && state.Digest(name, raw) != pl.Secrets[name] {
 			return &ChangedInputError{Name: name}
 		}
 	}

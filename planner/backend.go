@@ -15,6 +15,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -33,6 +34,7 @@ type backend struct {
 	declared    string // main.dstack.hcl:4, "" when only recorded
 	description providers.Description
 	secrets     map[string]string // secret settings by name, for digests
+	ephemeral   map[string]bool   // of them those of which not even a digest is kept
 	digests     map[string]string // of secret settings, where they are only recorded
 
 	once   sync.Once
@@ -119,20 +121,20 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 		diags = append(diags, list...)
 	}
 	given := map[string]cty.Value{}
-	if !blk.settings.IsNull() {
-		plain, _ := blk.settings.UnmarkDeep()
-		if !plain.IsKnown() {
+	whole, around := blk.settings.Unmark()
+	if !whole.IsNull() {
+		if !whole.IsKnown() {
 			return nil
 		}
-		if !plain.Type().IsObjectType() && !plain.Type().IsMapType() {
+		if !whole.Type().IsObjectType() && !whole.Type().IsMapType() {
 			wrong("", "Settings are no object", "Write settings = { name = value } in backend %q.", b.name)
 			return diags.AtRange(blk.at)
 		}
-		given = plain.AsValueMap()
+		given = whole.AsValueMap()
 	}
 	known := make([]string, 0, len(b.description.Settings))
 	out := map[string]cty.Value{}
-	b.secrets = map[string]string{}
+	b.secrets, b.ephemeral = map[string]string{}, map[string]bool{}
 	for _, s := range b.description.Settings {
 		known = append(known, s.Name)
 		v, ok := given[s.Name]
@@ -145,6 +147,8 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 			}
 			continue
 		}
+		v, marks := v.UnmarkDeep()
+		maps.Copy(marks, around)
 		if !v.IsWhollyKnown() {
 			continue
 		}
@@ -154,9 +158,10 @@ func (b *backend) settings(blk backendBlock, getenv func(string) string) diag.Li
 			continue
 		}
 		out[s.Name] = v
-		if s.Secret {
+		if _, marked := marks[schema.SensitiveMark]; s.Secret || marked {
 			b.secrets[s.Name] = textOf(v)
 		}
+		_, b.ephemeral[s.Name] = marks[schema.EphemeralMark]
 	}
 	for _, name := range sortedKeys(given) {
 		if !slices.Contains(known, name) {
@@ -193,7 +198,10 @@ func (b *backend) planned(digest func(path string, value []byte) string) plan.Ba
 				if out.Secrets == nil {
 					out.Secrets = map[string]string{}
 				}
-				out.Secrets[name] = digest("backend."+b.name+"."+name, []byte(text))
+				out.Secrets[name] = diff.Ephemeral
+				if !b.ephemeral[name] {
+					out.Secrets[name] = digest("backend."+b.name+"."+name, []byte(text))
+				}
 			}
 			kept.Settings, _ = json.Marshal(all)
 		}

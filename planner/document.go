@@ -429,6 +429,10 @@ func (w *walk) inputs(p *plan.Plan) error {
 		if err != nil {
 			return fmt.Errorf("var.%s: %w", name, err)
 		}
+		if w.p.Config.IsEphemeral(name) {
+			p.Secrets["var."+name] = diff.Ephemeral // it may be another one when the plan is applied
+			continue
+		}
 		p.Secrets["var."+name] = w.state.Digest("var."+name, raw)
 	}
 	for name, v := range w.p.Config.EnvironmentInputs() {

@@ -99,14 +99,23 @@ func (e *engine) resolved(ctx context.Context, c *plan.Change, candidate *plan.C
 		if err != nil {
 			return v, fmt.Errorf("%s of %s: %w", path, c.Address, err)
 		}
-		if want := c.Digests[path]; want != "" && want != e.state.Digest(path, text) {
+		want := c.Digests[path]
+		if want != "" && want != diff.Ephemeral && want != e.state.Digest(path, text) {
 			return v, &SecretError{Address: c.Address, Path: path}
 		}
-		if v, err = diff.Set(v, path, plain.Mark(schema.SensitiveMark)); err != nil {
+		if v, err = diff.Set(v, path, plain.WithMarks(marksOf(want))); err != nil {
 			return v, fmt.Errorf("%s: %w", c.Address, err)
 		}
 	}
 	return v, nil
+}
+
+// marksOf are the marks of a leaf with that digest.
+func marksOf(digest string) cty.ValueMarks {
+	if digest == diff.Ephemeral {
+		return cty.NewValueMarks(schema.SensitiveMark, schema.EphemeralMark)
+	}
+	return cty.NewValueMarks(schema.SensitiveMark)
 }
 
 // SecretError says that a secret is not the one that the plan was made with.
@@ -148,7 +157,7 @@ func (e *engine) redacted(o *schema.Object, v cty.Value, w *wanted) (diff.Value,
 		if !ok || leaf.IsNull() {
 			continue
 		}
-		marked, err := diff.Set(v, path, leaf.Mark(schema.SensitiveMark))
+		marked, err := diff.Set(v, path, leaf.WithMarks(marksOf(w.clean.Digests[path])))
 		if err != nil {
 			return diff.Value{}, nil, err
 		}

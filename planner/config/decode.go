@@ -184,6 +184,12 @@ func (d *decoder) attribute(a *attribute) cty.Value {
 	if ds.HasErrors() {
 		return cty.UnknownVal(a.desc.Type)
 	}
+	if !takesEphemeral(a.desc) {
+		if ds := d.c.ephemeralIn(a, v, d.ctx); ds != nil {
+			d.list = append(d.list, ds...)
+			return cty.UnknownVal(a.desc.Type)
+		}
+	}
 	v, ds = d.c.conform(a, v, d.ctx)
 	d.list = append(d.list, ds...)
 	if ds.HasErrors() {

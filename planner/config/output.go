@@ -48,6 +48,9 @@ func (c *Config) evaluateOutput(b *Block, ctx *hcl.EvalContext) (Output, diag.Li
 		v, ds := c.eval(a, ctx)
 		d.list = append(d.list, ds...)
 		switch {
+		case b.module == c.main && isEphemeral(v):
+			d.list = append(d.list, c.about(a, ctx, a.expr.Range(), "Output is ephemeral", "The value is kept nowhere, and outputs are recorded. Leave it out, or write ephemeralasnull(...) around it.")...)
+			v = cty.DynamicVal
 		case out.Sensitive:
 			v = v.Mark(schema.SensitiveMark)
 		case v.ContainsMarked() && b.module != c.main: // only what is shown needs the word

@@ -81,6 +81,9 @@ func (e *evaluation) counted(b *Block, at *site) ([]Instance, *Deferred, diag.Li
 	if list = append(list, ds...); list.HasErrors() {
 		return nil, nil, list
 	}
+	if ds := c.ephemeralIn(a, v, ctx); ds != nil {
+		return nil, nil, append(list, ds...)
+	}
 	written := v
 	v, _ = v.Unmark() // how many there are shows anyway
 	rng := a.expr.Range()

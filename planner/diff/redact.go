@@ -9,6 +9,9 @@ import (
 	"github.com/dstackai/dstack-planner/schema"
 )
 
+// Ephemeral stands among the digests for a secret of which not even a digest is kept: that it changes is not seen.
+const Ephemeral = "ephemeral"
+
 // Value is a value without secrets, as state and plans keep it.
 type Value struct {
 	// V has no marks. Sensitive leaves are null; unknown ones are unknown.
@@ -54,10 +57,11 @@ func (v Value) holdsSecret(path string) bool {
 // Redact takes the secrets out of a value of kind o. A leaf is a secret if it is marked, if something that it is in is
 // marked, or if the schema calls its attribute sensitive. Each known one becomes null, and digest is asked for what
 // stands for it; leaf is its JSON. Names of attributes, keys of maps and the number of elements are no secrets, and
-// neither is that a leaf is null. What is unknown stays unknown and is listed.
+// neither is that a leaf is null. What is unknown stays unknown and is listed. A leaf with schema.EphemeralMark has Ephemeral
+// for a digest.
 func Redact(o *schema.Object, v cty.Value, digest func(path string, leaf []byte) string) (Value, error) {
 	r := redactor{digest: digest, out: Value{Digests: map[string]string{}}}
-	clean, err := r.object(o, v, nil, false)
+	clean, err := r.object(o, v, nil, open)
 	if err != nil {
 		return Value{}, err
 	}
@@ -67,26 +71,39 @@ func Redact(o *schema.Object, v cty.Value, digest func(path string, leaf []byte)
 	return r.out, nil
 }
 
+// secrecy says how little is kept of a value.
+type secrecy uint8
+
+const (
+	open      secrecy = iota
+	secret            // a digest
+	ephemeral         // nothing
+)
+
 type redactor struct {
 	digest  func(string, []byte) string
 	out     Value
 	changed int // how often something was taken out of the value
 }
 
-func (r *redactor) object(o *schema.Object, v cty.Value, path []byte, secret bool) (cty.Value, error) {
-	v, secret = r.unmark(v, secret)
+func (r *redactor) object(o *schema.Object, v cty.Value, path []byte, kept secrecy) (cty.Value, error) {
+	v, kept = r.unmark(v, kept)
 	if v.IsNull() {
 		return v, nil
 	}
 	if !v.IsKnown() {
-		return r.unknown(v, path, secret), nil
+		return r.unknown(v, path, kept), nil
 	}
 	// Most values hold no secret: they stay what they are, because making an object anew costs more than looking at it.
 	var attrs map[string]cty.Value
 	for name := range v.Type().AttributeTypes() {
 		a := o.Attr(name)
 		before := r.changed
-		clean, err := r.value(a, v.GetAttr(name), appendAttr(path, name), secret || a != nil && a.Sensitive)
+		of := kept
+		if a != nil && a.Sensitive {
+			of = max(of, secret)
+		}
+		clean, err := r.value(a, v.GetAttr(name), appendAttr(path, name), of)
 		if err != nil {
 			return cty.NilVal, err
 		}
@@ -104,25 +121,25 @@ func (r *redactor) object(o *schema.Object, v cty.Value, path []byte, secret boo
 	return cty.ObjectVal(attrs), nil
 }
 
-func (r *redactor) value(a *schema.Attribute, v cty.Value, path []byte, secret bool) (cty.Value, error) {
-	v, secret = r.unmark(v, secret)
+func (r *redactor) value(a *schema.Attribute, v cty.Value, path []byte, kept secrecy) (cty.Value, error) {
+	v, kept = r.unmark(v, kept)
 	ty := v.Type()
 	switch {
 	case v.IsNull():
 		return v, nil
 	case !v.IsKnown():
-		return r.unknown(v, path, secret), nil
+		return r.unknown(v, path, kept), nil
 	case a != nil && a.Elem != nil && ty.IsObjectType():
-		return r.object(a.Elem, v, path, secret)
+		return r.object(a.Elem, v, path, kept)
 	case ty.IsObjectType():
-		return r.object(&schema.Object{}, v, path, secret)
+		return r.object(&schema.Object{}, v, path, kept)
 	case ty.IsMapType():
 		if v.LengthInt() == 0 {
 			return v, nil
 		}
 		elems := v.AsValueMap()
 		for _, k := range slices.Sorted(maps.Keys(elems)) {
-			e, err := r.value(a, elems[k], appendKey(path, k), secret)
+			e, err := r.value(a, elems[k], appendKey(path, k), kept)
 			if err != nil {
 				return cty.NilVal, err
 			}
@@ -135,44 +152,53 @@ func (r *redactor) value(a *schema.Attribute, v cty.Value, path []byte, secret b
 		}
 		elems := v.AsValueSlice()
 		for i := range elems {
-			e, err := r.value(a, elems[i], appendIndex(path, i), secret)
+			e, err := r.value(a, elems[i], appendIndex(path, i), kept)
 			if err != nil {
 				return cty.NilVal, err
 			}
 			elems[i] = e
 		}
 		return cty.ListVal(elems), nil
-	case !secret:
+	case kept == open:
 		return v, nil
 	}
 	r.changed++
-	leaf, err := schema.MarshalValue(v)
-	if err != nil {
-		return cty.NilVal, err
-	}
 	p := string(path)
-	r.out.Digests[p] = r.digest(p, leaf)
+	if kept == ephemeral {
+		r.out.Digests[p] = Ephemeral
+	} else {
+		leaf, err := schema.MarshalValue(v)
+		if err != nil {
+			return cty.NilVal, err
+		}
+		r.out.Digests[p] = r.digest(p, leaf)
+	}
 	r.out.Sensitive = append(r.out.Sensitive, p)
 	return cty.NullVal(ty), nil
 }
 
-func (r *redactor) unknown(v cty.Value, path []byte, secret bool) cty.Value {
+func (r *redactor) unknown(v cty.Value, path []byte, kept secrecy) cty.Value {
 	r.changed++ // what is known of an unknown value, such as its range, goes as well
 	p := string(path)
 	r.out.Unknown = append(r.out.Unknown, p)
-	if secret {
+	if kept != open {
 		r.out.Sensitive = append(r.out.Sensitive, p)
 	}
 	return cty.UnknownVal(v.Type())
 }
 
-// unmark takes the mark off the outside of v. Any other mark says nothing about secrecy.
-func (r *redactor) unmark(v cty.Value, secret bool) (cty.Value, bool) {
+// unmark takes the marks off the outside of v. Any other mark says nothing about secrecy.
+func (r *redactor) unmark(v cty.Value, kept secrecy) (cty.Value, secrecy) {
 	if !v.IsMarked() {
-		return v, secret
+		return v, kept
 	}
 	r.changed++
 	v, marks := v.Unmark()
-	_, marked := marks[schema.SensitiveMark]
-	return v, secret || marked
+	if _, marked := marks[schema.SensitiveMark]; marked {
+		kept = max(kept, secret)
+	}
+	if _, marked := marks[schema.EphemeralMark]; marked {
+		kept = ephemeral
+	}
+	return v, kept
 }

@@ -93,3 +93,27 @@ func TestSetTakesAway(t *testing.T) {
 	leaf, _ := diff.Get(v, "commands[0]")
 	require.Equal(t, "y", leaf.AsString())
 }
+
+// Of an ephemeral leaf nothing is kept, so that another value is no difference; that it is there is one.
+func TestEphemeralLeavesHaveNoDigestOfTheirOwn(t *testing.T) {
+	o := schema.Of[schema.Job]()
+	job := func(env map[string]cty.Value) diff.Value {
+		v := object[schema.Job](t, leaves{}).V.AsValueMap()
+		v["env"] = cty.NullVal(cty.Map(cty.String))
+		if len(env) > 0 {
+			v["env"] = cty.MapVal(env)
+		}
+		clean, err := diff.Redact(o, cty.ObjectVal(v), func(path string, leaf []byte) string { return "digest of " + string(leaf) })
+		require.NoError(t, err)
+		return clean
+	}
+	token := func(s string) cty.Value {
+		return cty.StringVal(s).WithMarks(cty.NewValueMarks(schema.SensitiveMark, schema.EphemeralMark))
+	}
+	one, two := job(map[string]cty.Value{"A": token("one")}), job(map[string]cty.Value{"A": token("two")})
+	require.Equal(t, map[string]string{`env["A"]`: diff.Ephemeral}, one.Digests)
+	require.Equal(t, []string{`env["A"]`}, one.Sensitive)
+	require.Empty(t, diff.Compare(o, one, two, diff.Options{}).Diffs)
+	require.NotEmpty(t, diff.Compare(o, job(nil), two, diff.Options{}).Diffs)
+	require.NotEmpty(t, diff.Compare(o, job(map[string]cty.Value{"A": cty.StringVal("x").Mark(schema.SensitiveMark)}), two, diff.Options{}).Diffs)
+}
