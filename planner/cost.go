@@ -121,3 +121,9 @@ func plus(sum *plan.Amount, a plan.Amount) {
 	sum.HourlyMax += a.HourlyMax
 	sum.Unknown += a.Unknown
 }
+
+// PlusPrice is an amount with the price of a recorded instance, volume or gateway; one that nobody knows is counted.
+func PlusPrice(a plan.Amount, v cty.Value) plan.Amount {
+	add(&a, v)
+	return a
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"slices"
@@ -214,6 +215,7 @@ func (e *NoLogError) Error() string {
 // keptLog reads what KeepLog kept of the latest attempt.
 func (r *Recorded) keptLog(ctx context.Context, address string, opts providers.LogOptions, archive statefile.Archive, yield func(providers.LogEntry) error) error {
 	attempt := 1
+	names := []string{address}
 	if a, err := addr.ParseResource(address); err == nil {
 		if run := r.state.Run(a.Block.String()); run != nil {
 			for _, j := range run.Jobs {
@@ -221,9 +223,18 @@ func (r *Recorded) keptLog(ctx context.Context, address string, opts providers.L
 					attempt = max(attempt, j.Attempt)
 				}
 			}
+			for _, former := range slices.Backward(run.Former) { // under which it was kept, if it has moved since
+				names = append(names, former+strings.TrimPrefix(address, a.Block.String()))
+			}
 		}
 	}
-	f, err := archive.Kept(ctx, logName(address, attempt))
+	var f io.ReadCloser
+	err := fs.ErrNotExist
+	for _, name := range names {
+		if f, err = archive.Kept(ctx, logName(name, attempt)); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return &NoLogError{address}
 	}

@@ -140,27 +140,47 @@ func makers() []string {
 
 // checkSubject refuses what has no address of its own in the state.
 func (c *Config) checkSubject(a *attribute, s addr.Subject) diag.List {
+	r := s.Resource()
 	rng := a.expr.Range()
+	if r.Kind() == addr.KindJob && a.context == "import" {
+		return c.about(a, nil, rng, "A job cannot be imported", "Volumes, gateways and instances can be taken over. A job is started by an apply, and what runs elsewhere is none of it.")
+	}
+	if summary, detail := noSubject(s); summary != "" {
+		return c.about(a, nil, rng, summary, "%s", detail)
+	}
+	return nil
+}
+
+// noSubject says why nothing can be recorded under an address by itself, "" if it can.
+func noSubject(s addr.Subject) (summary, detail string) {
 	r := s.Resource()
 	switch ty := r.Block.Type; {
 	case s.IsModule():
-		return nil
+		return "", ""
 	case !slices.Contains(makers(), ty):
-		detail := schema.DidYouMean(ty, append(makers(), "module"))
-		if detail == "" {
-			detail = fmt.Sprintf(" That is what %s and modules stand for.", strings.Join(makers(), ", "))
+		hint := schema.DidYouMean(ty, append(makers(), "module"))
+		if hint == "" {
+			hint = fmt.Sprintf(" It has what %s and modules stand for.", strings.Join(makers(), ", "))
 		}
-		return c.about(a, nil, rng, "Nothing is recorded of it", "%s speaks of what is recorded in the state, and of a block %q nothing is.%s", a.name, ty, detail)
+		return "Nothing is recorded of it", fmt.Sprintf("The state has nothing of a block %q.%s", ty, hint)
 	case r.Kind() == addr.KindSupport:
-		return c.about(a, nil, rng, "Support follows its owner", "%s belongs to %s and goes where that goes; write the address of the latter.", r, r.Owner())
+		return "Support follows its owner", fmt.Sprintf("%s belongs to %s and goes where that goes; write the address of the latter.", r, r.Owner())
 	case r.Kind() == addr.KindInstance && (ty == "volume" || ty == "gateway"):
-		return c.about(a, nil, rng, "It has no instances", "A %s is one thing and has no instances: write %s.", ty, r.Block)
-	case r.Kind() == addr.KindJob && a.context == "import":
-		return c.about(a, nil, rng, "A job cannot be imported", "Volumes, gateways and instances can be taken over. A job is started by an apply, and what runs elsewhere is none of it.")
+		return "It has no instances", fmt.Sprintf("A %s is one thing and has no instances: write %s.", ty, r.Block)
 	case r.Kind() == addr.KindJob:
-		return c.about(a, nil, rng, "A job follows its run", "The number of a job is its node rank, or its replica, and says what it is; it has no other. Write the address of the run: %s.", r.Block)
+		return "A job follows its run", fmt.Sprintf("The number of a job is its node rank, or its replica, and says what it is; it has no other. Write the address of the run: %s.", r.Block)
 	}
-	return nil
+	return "", ""
+}
+
+// MoveProblem says why what is recorded under one address cannot go on under another, "" if it can.
+func MoveProblem(from, to addr.Subject) (summary, detail string) {
+	for _, s := range []addr.Subject{from, to} {
+		if summary, detail := noSubject(s); summary != "" {
+			return summary, detail
+		}
+	}
+	return unlike(from, to)
 }
 
 // checkRefactors reads the blocks moved and removed, and checks what can be checked without a state.

@@ -17,7 +17,7 @@ import (
 )
 
 func stateCommand(a *app) *cobra.Command {
-	return parent("state", "Look into what is recorded", stateListCommand(a), stateShowCommand(a), statePullCommand(a))
+	return parent("state", "Look into what is recorded, and correct it", stateListCommand(a), stateShowCommand(a), statePullCommand(a), stateMoveCommand(a), stateRemoveCommand(a))
 }
 
 // withState runs a command that reads the state.
