@@ -97,7 +97,7 @@ func (b *body) group(i int) []*nested {
 type reader struct {
 	diags     diag.List
 	iterators []string // of the dynamic blocks around what is being read
-	impure    bool     // the file may call functions that are not pure
+	sited     bool     // expressions of JSON must know where they stand
 	written   bool     // what is being read is needed as it is written: it takes no dynamic blocks
 }
 
@@ -178,7 +178,7 @@ func (r *reader) other(in hcl.Body, out *body, where string, k known) {
 	attrs, ds := rest.JustAttributes()
 	r.diags = append(r.diags, translate(ds)...)
 	for _, a := range attrs {
-		r.attribute(&attribute{name: a.Name, expr: r.sited(a.Expr), rng: a.Range, nameRange: a.NameRange, context: where}, out, where, k)
+		r.attribute(&attribute{name: a.Name, expr: r.located(a.Expr), rng: a.Range, nameRange: a.NameRange, context: where}, out, where, k)
 	}
 	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
 	for _, b := range content.Blocks {

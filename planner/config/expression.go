@@ -81,9 +81,7 @@ func (c *Config) evaluateText(s Source, scope Scope) (cty.Value, diag.List) {
 	if ds.HasErrors() {
 		return cty.DynamicVal, translate(ds)
 	}
-	if asksMoment(s.Text) {
-		markCalls(expr, "")
-	}
+	prepare(expr, s.Text, "")
 	a := &attribute{expr: expr, rng: expr.Range(), uses: usesOf(expr)}
 	var list diag.List
 	for _, u := range a.uses {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ func parseFile(s Source) *file {
 	if d := checkDepth(s); d != nil {
 		return &file{diags: d, broken: true}
 	}
-	p := &fileReader{reader: reader{impure: asksMoment(s.Text)}, source: s, types: schema.BlockTypes()}
+	p := &fileReader{reader: reader{sited: asksMoment(s.Text) || bytes.Contains(s.Text, []byte(corePrefix))}, source: s, types: schema.BlockTypes()}
 	if strings.HasSuffix(s.Path, ".json") {
 		p.json()
 	} else {
@@ -53,9 +54,7 @@ func (p *fileReader) native() {
 		return // what a parser made of a broken text would only be reported a second time
 	}
 	in := f.Body.(*hclsyntax.Body)
-	if p.impure {
-		markCalls(in, "")
-	}
+	prepare(in, p.source.Text, "")
 	for _, a := range in.Attributes {
 		p.topLevel(a.Name, a.NameRange)
 	}
@@ -276,7 +275,7 @@ func (p *fileReader) open(in hcl.Body, where string) *body {
 	p.diags = append(p.diags, translate(ds)...)
 	for _, a := range attrs {
 		p.keysTwice(a.Expr)
-		out.attrs = append(out.attrs, &attribute{name: a.Name, expr: p.sited(a.Expr), rng: a.Range, nameRange: a.NameRange, uses: usesOf(a.Expr), context: where})
+		out.attrs = append(out.attrs, &attribute{name: a.Name, expr: p.located(a.Expr), rng: a.Range, nameRange: a.NameRange, uses: usesOf(a.Expr), context: where})
 	}
 	slices.SortFunc(out.attrs, func(a, b *attribute) int { return a.rng.Start.Byte - b.rng.Start.Byte })
 	return out

@@ -36,9 +36,7 @@ func (t template) render(vars cty.Value) (cty.Value, error) {
 	if ds.HasErrors() {
 		return cty.DynamicVal, function.NewArgErrorf(0, "%s", templateProblem(t.name, ds[0]))
 	}
-	if asksMoment(t.text) {
-		markCalls(expr, t.site+" ")
-	}
+	prepare(expr, t.text, t.site+" ")
 	ctx := &hcl.EvalContext{Functions: maps.Clone(t.functions), Variables: vars.AsValueMap()}
 	for _, name := range templateNames {
 		ctx.Functions[name] = noTemplateFunc(name)

@@ -9,14 +9,11 @@ import (
 	"errors"
 	"maps"
 	"reflect"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
@@ -49,15 +46,9 @@ func (c *Config) Moment() (Moment, bool) { return *c.moment, c.asked.Load() }
 // impureNames are the functions that are not pure, and those that evaluate a text, which may call them.
 var impureNames = [...]string{"timestamp", "plantimestamp", "uuid", "bcrypt", "templatefile", "templatestring"}
 
-// corePrefix is how a name can begin that means one of the functions here and nothing else.
-const corePrefix = "core::"
-
-// asksMoment tells whether a text may have calls that markCalls looks for. It is quick and finds too much rather than
+// asksMoment tells whether a text may call a function of which prepare says where it is called. It is quick and finds too much rather than
 // too little, which costs time only.
 func asksMoment(text []byte) bool {
-	if bytes.Contains(text, []byte(corePrefix)) {
-		return true
-	}
 	for _, name := range impureNames {
 		if bytes.Contains(text, []byte(name)) {
 			return true
@@ -152,12 +143,15 @@ func siteValue(site string) cty.Value { return cty.CapsuleVal(siteType, &site) }
 // siteParam lets a function be called with its place as last argument.
 var siteParam = &function.Parameter{Name: "more", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true, AllowMarked: true}
 
-// cutSite takes the place of the call off the arguments; "" if it is not among them.
+// cutSite takes the places of the call off the arguments; "" if there is none among them. In a template that JSON renders
+// there are two.
 func cutSite(args []cty.Value) ([]cty.Value, string) {
-	if n := len(args) - 1; n >= 0 && args[n].Type().Equals(siteType) {
-		return args[:n], *args[n].EncapsulatedValue().(*string)
+	site := ""
+	for len(args) > 0 && args[len(args)-1].Type().Equals(siteType) {
+		site += *args[len(args)-1].EncapsulatedValue().(*string) + " "
+		args = args[:len(args)-1]
 	}
-	return args, ""
+	return args, site
 }
 
 // noMore refuses arguments that a function does not take.
@@ -166,60 +160,4 @@ func noMore(args []cty.Value, most int, why string) error {
 		return errors.New(why)
 	}
 	return nil
-}
-
-// markCalls makes every call below a node of a function that is not pure say where it stands. Its place is the same as
-// long as the text of the file is, and that text is part of a plan. What is evaluated by a call that stands elsewhere
-// itself has the place of that in front. Terraform's core:: before a name, where all functions are, is taken off.
-func markCalls(node hclsyntax.Node, by string) {
-	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
-		call, ok := n.(*hclsyntax.FunctionCallExpr)
-		if !ok {
-			return nil
-		}
-		call.Name = strings.TrimPrefix(call.Name, corePrefix)
-		if slices.Contains(impureNames[:], call.Name) && !call.ExpandFinal {
-			call.Args = append(call.Args, &hclsyntax.LiteralValueExpr{Val: siteValue(by + siteOf(call.NameRange)), SrcRange: call.CloseParenRange})
-		}
-		return nil
-	})
-}
-
-func siteOf(rng hcl.Range) string {
-	return rng.Filename + ":" + strconv.Itoa(rng.Start.Line) + "," + strconv.Itoa(rng.Start.Column)
-}
-
-// sited is an expression in JSON. What is called in it stands in a text that is parsed when it is evaluated, so calls say
-// where the whole expression stands.
-type sited struct{ hcl.Expression }
-
-// Value evaluates the expression with functions that know its place.
-func (s sited) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
-	if ctx == nil {
-		return s.Expression.Value(nil)
-	}
-	site := siteValue(siteOf(s.Range()))
-	own := *ctx
-	own.Functions = maps.Clone(functionsOf(ctx))
-	for _, name := range impureNames {
-		if f, ok := own.Functions[name]; ok {
-			own.Functions[name] = function.New(&function.Spec{
-				VarParam: siteParam,
-				Type:     func(args []cty.Value) (cty.Type, error) { return f.ReturnTypeForValues(append(args, site)) },
-				Impl:     func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(append(args, site)) },
-			})
-		}
-	}
-	return s.Expression.Value(&own)
-}
-
-// UnwrapExpression lets the library see what kind of expression it is.
-func (s sited) UnwrapExpression() hcl.Expression { return s.Expression }
-
-// sited makes an expression of JSON one that knows its place. Others know it already.
-func (r *reader) sited(expr hcl.Expression) hcl.Expression {
-	if _, native := expr.(hclsyntax.Node); native || !r.impure {
-		return expr
-	}
-	return sited{expr}
 }

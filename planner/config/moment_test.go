@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
@@ -175,16 +177,20 @@ task "first" {
 
 func TestCallsInJSONDifferByPlace(t *testing.T) {
 	const text = `{
-  "locals": {"id": "${uuid()}"},
+  "locals": {"id": "${uuid()}", "text": "$${uuid()}"},
   "task": {
-    "first": {"commands": ["true"], "env": {"A": "${uuid()}", "B": "${uuid()}", "C": "${local.id}", "F": "${templatefile(\"id.tpl\", {})}"}},
+    "first": {"commands": ["true"], "env": {"A": "${uuid()}", "B": "${uuid()}", "C": "${local.id}", "F": "${templatefile(\"id.tpl\", {})}", "S": "${templatestring(local.text, {})}", "U": "${core::upper(\"a\")}"}},
     "second": {"commands": ["true"], "env": {"A": "${uuid()}"}}
   }
 }`
 	c := loadAt(t, "main.dstack.json", text, nil)
 	a, b := env(t, c, "task.first"), env(t, c, "task.second")
-	all := map[string]bool{a["A"]: true, a["B"]: true, a["C"]: true, a["F"]: true, b["A"]: true}
-	require.Len(t, all, 5)
+	all := map[string]bool{a["A"]: true, a["B"]: true, a["C"]: true, a["F"]: true, a["S"]: true, b["A"]: true}
+	require.Len(t, all, 6)
+	for id := range all {
+		require.Regexp(t, uuidForm, id)
+	}
+	require.Equal(t, "A", a["U"])
 
 	m, _ := c.Moment()
 	require.Equal(t, a, env(t, loadAt(t, "main.dstack.json", text, &m), "task.first"))
@@ -218,4 +224,45 @@ func TestBcryptIsWhatOthersCheck(t *testing.T) {
 	}
 	_, err := bcryptHash(string(make([]byte, 73)), [16]byte{}, 4)
 	require.ErrorContains(t, err, "72 bytes")
+}
+
+func TestCallsInModulesDifferByInstance(t *testing.T) {
+	dir := t.TempDir()
+	write := func(path, text string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, path), []byte(text), 0o600))
+	}
+	write("main.dstack.hcl", `
+module "team" {
+  source   = "./team"
+  for_each = toset(["red", "blue"])
+}
+output "ids" {
+  value = [module.team["red"].id, module.team["red"].again, module.team["blue"].id]
+}
+`)
+	write("team/main.dstack.hcl", `
+locals {
+  id = uuid()
+}
+output "id" {
+  value = local.id
+}
+output "again" {
+  value = local.id
+}
+`)
+	ids := func(m *Moment) []cty.Value {
+		c, list := Load(t.Context(), LoadOptions{Dir: dir, Moment: m})
+		require.Empty(t, rendered(list))
+		v, list := c.Evaluate("<test>", `[module.team["red"].id, module.team["red"].again, module.team["blue"].id]`, nil)
+		require.Empty(t, rendered(list))
+		return v.AsValueSlice()
+	}
+	m := NewMoment(time.Now())
+	got := ids(m)
+	require.True(t, got[0].IsKnown(), "%#v", got)
+	require.Equal(t, got[0], got[1])
+	require.NotEqual(t, got[0], got[2])
+	require.Equal(t, got, ids(m))
 }
