@@ -70,6 +70,7 @@ func (w *walk) document() (*plan.Plan, error) {
 		return nil, err
 	}
 	p.Diagnostics = append(p.Diagnostics, w.diags...)
+	p.Diagnostics = append(p.Diagnostics, w.shifts(p.Changes)...)
 	return p, nil
 }
 

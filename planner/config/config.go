@@ -86,6 +86,16 @@ func (b *Block) Repeats() bool { return b.count != nil || b.forEach != nil }
 // Counts tells whether the block has count.
 func (b *Block) Counts() bool { return b.count != nil }
 
+// NumberRange is where count or for_each says how many of the block there are; its header if neither does.
+func (b *Block) NumberRange() *hcl.Range {
+	for _, a := range []*attribute{b.count, b.forEach} {
+		if a != nil {
+			return a.expr.Range().Ptr()
+		}
+	}
+	return &b.DefRange
+}
+
 // Reference is the mention of one block by another.
 type Reference struct {
 	To        addr.Block // without keys in the path; a block `module` where a module is meant as a whole

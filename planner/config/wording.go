@@ -170,6 +170,9 @@ func missingPart(d *hcl.Diagnostic) string {
 		}
 	case *hclsyntax.IndexExpr:
 		of, _ = e.Collection.Value(d.EvalContext)
+		if t, ok := e.Collection.(*hclsyntax.ScopeTraversalExpr); ok {
+			text = traversalText(t.Traversal)
+		}
 		key, _ = e.Key.Value(d.EvalContext)
 	}
 	if of == cty.NilVal || key == cty.NilVal || of.IsMarked() || key.IsMarked() || !key.IsKnown() || key.IsNull() {
@@ -220,7 +223,11 @@ func partsOf(of cty.Value, text string, key cty.Value, otherwise string) string 
 	}
 	switch {
 	case ty.IsPrimitiveType():
-		return fmt.Sprintf("%s is %s, which has no parts.", text, named(ty))
+		hint := ""
+		if ty == cty.String && strings.HasPrefix(text, "var.") {
+			hint = " What is given with --var or in the environment is a text, unless the variable has a type."
+		}
+		return fmt.Sprintf("%s is %s, which has no parts.%s", text, named(ty), hint)
 	case (ty.IsListType() || ty.IsTupleType()) && key.Type() == cty.Number:
 		switch {
 		case ty.IsListType() && !of.IsKnown():
