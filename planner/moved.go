@@ -22,7 +22,6 @@ type relocation struct {
 	state    *statefile.State         // as it will be
 	moves    []plan.Move              // in order of the new addresses
 	previous map[statefile.Ref]string // the old address of what has moved, by its new name
-	from     map[addr.Subject]bool    // what the blocks speak of and what has gone away from there
 }
 
 // relocate follows the blocks `moved`, and what count implies.

@@ -38,12 +38,6 @@ type extra map[string]cty.Value
 // constant is the context of an expression that mentions nothing.
 func (c *Config) constant() *hcl.EvalContext { return &hcl.EvalContext{Functions: c.functions} }
 
-// context is contextOf where what is wrong is reported elsewhere.
-func (c *Config) context(at *site, scope Scope, more extra, uses ...[]use) *hcl.EvalContext {
-	ctx, _ := c.contextOf(at, scope, more, uses...)
-	return ctx
-}
-
 // contextOf holds what the uses mention and nothing else: with all names in it every block would cost as much as all.
 // The list has what is wrong with locals.
 func (c *Config) contextOf(at *site, scope Scope, more extra, uses ...[]use) (*hcl.EvalContext, diag.List) {

@@ -104,6 +104,7 @@ var rsaDecryptFunc = function.New(&function.Spec{
 		if err != nil {
 			return cty.UnknownVal(cty.String), function.NewArgError(1, err)
 		}
+		//lint:ignore SA1019 it is what the function is for: passwords of machines come in this form
 		text, err := rsa.DecryptPKCS1v15(nil, key, secret)
 		if err != nil {
 			return cty.UnknownVal(cty.String), function.NewArgErrorf(0, "this key does not decrypt it")

@@ -181,17 +181,17 @@ func contains(a, b addr.Subject) bool {
 
 // within tells whether a path is another, or lies in it, where keys that are missing in either stand for all.
 func within(m, pattern addr.Module) bool {
-	for depth := pattern.Depth(); m.Depth() >= depth; {
-		m = m.Up(depth)
-		for m != addr.Root {
-			have, _ := m.Call()
-			want, _ := pattern.Call()
-			if have.Name != want.Name || have.Key.IsSet() && want.Key.IsSet() && have.Key != want.Key {
-				return false
-			}
-			m, pattern = have.Module, want.Module
-		}
-		return true
+	depth := pattern.Depth()
+	if m.Depth() < depth {
+		return false
 	}
-	return false
+	for m = m.Up(depth); m != addr.Root; {
+		have, _ := m.Call()
+		want, _ := pattern.Call()
+		if have.Name != want.Name || have.Key.IsSet() && want.Key.IsSet() && have.Key != want.Key {
+			return false
+		}
+		m, pattern = have.Module, want.Module
+	}
+	return true
 }
