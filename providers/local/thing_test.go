@@ -245,6 +245,10 @@ func TestDescription(t *testing.T) {
 	require.NoError(t, err)
 	want := providers.Capabilities{Regions: []string{"local"}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true,
 		SharedNetwork: true, Processes: true}
+	for _, kind := range []string{addr.KindVolume, addr.KindGateway, addr.KindInstance} {
+		require.NotEmpty(t, d.Capabilities.Imports[kind])
+	}
+	d.Capabilities.Imports = nil
 	require.Empty(t, cmp.Diff(want, d.Capabilities))
 	require.Equal(t, "local", d.Name)
 	require.ElementsMatch(t, addr.Kinds(), d.Kinds)
