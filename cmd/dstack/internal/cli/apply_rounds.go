@@ -36,6 +36,9 @@ func (a *app) applyRounds(cmd *cobra.Command, ap applying, command string) error
 			return err
 		}
 		if f != nil {
+			if m, asked := f.config.Moment(); asked { // the next round is one of the same apply
+				ap.inputs.moment = &m
+			}
 			f.close()
 		}
 		if err != nil {

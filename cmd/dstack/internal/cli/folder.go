@@ -31,8 +31,12 @@ type folder struct {
 	policies []*config.Config // folders of policies beside those of the configuration
 }
 
-// inputs are the flags that give values to variables, in the order in which they were given.
-type inputs struct{ list []config.Assignment }
+// inputs are the flags that give values to variables, in the order in which they were given, and what an earlier round has
+// answered to functions that are not pure.
+type inputs struct {
+	list   []config.Assignment
+	moment *config.Moment
+}
 
 func (i *inputs) register(cmd *cobra.Command) {
 	cmd.Flags().Var(varFlag{i, false}, "var", "give a variable a value: `NAME=VALUE`; can be repeated")
@@ -63,7 +67,7 @@ func (f varFlag) Set(s string) error {
 
 // reading says how a configuration is read: by every command alike.
 func (a *app) reading(in inputs) config.LoadOptions {
-	return config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Now: a.now, Version: a.version}
+	return config.LoadOptions{Home: a.home, Vars: in.list, Environ: a.environ, Now: a.now, Version: a.version, Moment: in.moment}
 }
 
 // open reads the configuration for a command that needs it whole.
