@@ -11,7 +11,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/addr"
-	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/apply"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
@@ -150,7 +149,7 @@ func (p *Planner) outputs(pl *plan.Plan, r *resolver, state *statefile.State) (m
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.blocks = nil // now that all is there
-	var diags diag.List
+	diags := p.Config.CheckModules(r)
 	for _, b := range p.Config.Blocks() {
 		if b.Addr.Type != "output" || b.Addr.Module != addr.Root {
 			continue

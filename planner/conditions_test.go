@@ -9,6 +9,7 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render"
 )
@@ -243,4 +244,40 @@ output "where" {
 	require.NotContains(t, l.mustState().Outputs(), "where")
 	require.Contains(t, l.refused(wrong, planner.PlanOptions{}), "It is at ")
 	l.apply(strings.Replace(hcl, "LOCATION", "", 1))
+}
+
+// A validation may speak of other objects: what is known of them makes no plan, what is not is looked at in the end.
+func TestValidationsThatReferToBlocks(t *testing.T) {
+	const hcl = oneVolume + `
+data "offers" "cheap" {
+  resources {
+    gpu = "A10G:1"
+  }
+}
+locals {
+  price = data.offers.cheap.first.price
+  place = volume.data.location
+}
+variable "most" {
+  type    = number
+  default = 5
+  validation {
+    condition     = var.most >= local.price
+    error_message = "The cheapest is ${local.price}."
+  }
+  validation {
+    condition     = var.most != 3 || startswith(local.place, "nowhere")
+    error_message = "Not three at ${local.place}."
+  }
+}
+`
+	l := newLife(t)
+	l.vars = []config.Assignment{{Name: "most", Text: "1"}}
+	require.Contains(t, l.refused(hcl, planner.PlanOptions{}), "The cheapest is 1.2.")
+	l.vars[0].Text = "3"
+	_, err := l.carry(hcl, l.plan(hcl))
+	require.ErrorContains(t, err, "Not three at ")
+	require.Contains(t, l.refused(hcl, planner.PlanOptions{}), "Not three at ")
+	l.vars[0].Text = "4"
+	l.apply(hcl)
 }

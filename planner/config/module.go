@@ -289,9 +289,10 @@ func (c *Config) wantedOutputs(m *Module, uses [][]use, name string) []string {
 }
 
 // CheckModules evaluates what modules are called with, and what they give back, and checks the rules that these have: also
-// of what no block uses. It is meant for the end of a walk; what was reported within the walk is not reported again.
+// of what no block uses; and the rules of the configuration's own variables that say something of blocks. It is meant for
+// the end of a walk; what was reported within the walk is not reported again.
 func (c *Config) CheckModules(scope Scope) diag.List {
-	var list diag.List
+	list := c.lateRules(scope)
 	for _, m := range c.modules[1:] {
 		list = append(list, c.checkModule(m, scope)...)
 	}
@@ -308,7 +309,7 @@ func (c *Config) checkModule(m *Module, scope Scope) diag.List {
 			list = append(list, ds...)
 		}
 		for _, name := range slices.Sorted(maps.Keys(m.variables)) {
-			list = append(list, e.validate(s, m.variables[name])...)
+			list = append(list, e.validate(s, m.variables[name], m.variables[name].body.nestedOf("validation"))...)
 		}
 		for _, name := range slices.Sorted(maps.Keys(m.locals)) {
 			_, ds := e.local(s, m.locals[name])

@@ -50,7 +50,7 @@ variable "m" {
     error_message = "Too small."
   }
   validation {
-    condition     = volume.data.size > 3
+    condition     = each.value > 3
     error_message = "x"
   }
 }
@@ -71,7 +71,7 @@ output "o" { value = upper(1, 2) }
 		"c-blocks.dstack.hcl:9 error: Not a value of a job",
 		"c-blocks.dstack.hcl:13 error: Value has the wrong type",
 		"c-blocks.dstack.hcl:18 error: Condition does not hold",
-		"c-blocks.dstack.hcl:22 error: Reference has no place here",
+		"c-blocks.dstack.hcl:22 error: No for_each here",
 		"c-blocks.dstack.hcl:26 error: Too many function arguments",
 		"e-json.dstack.json:1 error: Memory is not a number",
 		"e-json.dstack.json:1 error: Block stands twice",

@@ -296,6 +296,9 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 		a.complain(diag.Warnf("State was not folded", "%s. What was recorded is in the journal; nothing is lost.", capital(strings.TrimSuffix(cerr.Error(), "."))))
 	}
 	if err != nil {
+		if result != nil && result.Complete() && len(result.Steps) > 0 && !a.json { // all is done, and something beside it is wrong
+			a.printf("%s", tallyOf(result, p, st, a.now().Sub(began)).Text(a.options()))
+		}
 		return a.notStarted(err, p, w)
 	}
 	if result.AlreadyApplied {
