@@ -295,9 +295,10 @@ func (d *Decoded) written(path string) (writing, bool) {
 	var around []use // what for_each of dynamic blocks around it mention
 	for i, step := range steps {
 		if a := b.attr(step.name); a != nil {
-			rng, _ := narrow(a.expr, step.rest(steps[i+1:]))
-			uses := a.uses
-			if a.iterated != nil {
+			part, _ := follow(a.expr, step.rest(steps[i+1:]))
+			rng := part.Range()
+			uses, iterated := usesIn(a.uses, rng), usesIn(a.iterated, rng)
+			if len(iterated) > 0 {
 				uses = slices.Concat(uses, around)
 			}
 			return writing{rng, uses}, true
@@ -322,6 +323,14 @@ func (d *Decoded) written(path string) (writing, bool) {
 		b = list[n].body
 	}
 	return writing{}, false
+}
+
+// usesIn are the uses that stand in a part of an expression.
+func usesIn(uses []use, part hcl.Range) []use {
+	return slices.DeleteFunc(slices.Clone(uses), func(u use) bool {
+		at := u.rng().Start.Byte
+		return at < part.Start.Byte || at >= part.End.Byte
+	})
 }
 
 // mentioned lists the names in uses, each once, in order of writing.
