@@ -12,6 +12,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/apply"
+	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
@@ -40,6 +41,9 @@ type ChangedInputError struct {
 }
 
 func (e *ChangedInputError) Error() string {
+	if strings.HasSuffix(e.Name, ")") {
+		return fmt.Sprintf("%s has another answer than when the plan was made; a plan holds no secrets, so the same file is needed again, or another plan", e.Name)
+	}
 	kind, name, _ := strings.Cut(e.Name, ".")
 	how := "export DSTACK_VAR_" + name + "=..."
 	if kind == "env" {
@@ -78,8 +82,13 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 		return nil, err
 	}
 	result, err := apply.Run(ctx, apply.Options{
-		Permit: func(ctx context.Context) ([]statefile.PolicyOverride, error) { return p.permit(ctx, o) },
-		Plan:   o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
+		Permit: func(ctx context.Context) ([]statefile.PolicyOverride, error) {
+			if err := bs.same(ctx, o.Plan); err != nil {
+				return nil, err
+			}
+			return p.permit(ctx, o)
+		},
+		Plan: o.Plan, Session: o.Session, Parallelism: o.Parallelism, By: o.By, Interrupt: o.Interrupt, KeepLog: o.KeepLog, Policy: o.Policy, Clock: clock{p.Now},
 		Backends: func(ctx context.Context, name string) (providers.Backend, providers.Description, error) {
 			b, err := bs.open(ctx, name)
 			if err != nil {
@@ -122,8 +131,15 @@ func (p *Planner) checkSecrets(pl *plan.Plan, state *statefile.State) error {
 	secrets := p.Config.SecretInputs()
 	for _, name := range sortedKeys(pl.Secrets) {
 		kind, short, _ := strings.Cut(name, ".")
-		if kind != "var" {
-			continue // what env takes from the environment is compared where it is used
+		if kind == "env" {
+			text, ok := p.Config.Environment(short)
+			if !ok {
+				return &ChangedInputError{Name: name, Missing: true}
+			}
+			if state.Digest(name, []byte(text)) != pl.Secrets[name] {
+				return &ChangedInputError{Name: name}
+			}
+			continue
 		}
 		v, ok := secrets[short]
 		if !ok || v.IsNull() {
@@ -134,6 +150,15 @@ func (p *Planner) checkSecrets(pl *plan.Plan, state *statefile.State) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if pl.Secrets[name] != diff.Ephemeral && state.Digest(name, raw) != pl.Secrets[name] {
+			return &ChangedInputError{Name: name}
+		}
+	}
+	for _, a := range pl.Answers {
+		if a.Digest == "" {
+			continue
+		}
+		name := config.FileAnswer{Function: a.Function, Args: a.Args}.Name()
+		if again, _ := p.Config.GivenAnswer(name); state.Digest(answerDigest(name), again.Value) != a.Digest {
 			return &ChangedInputError{Name: name}
 		}
 	}

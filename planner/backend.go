@@ -14,6 +14,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner/apply"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
@@ -248,6 +249,25 @@ func (bs *backends) open(ctx context.Context, name string) (*backend, error) {
 		b.handle = handle
 	})
 	return b, b.err
+}
+
+// same checks that the backends on which a plan changes something open the accounts that it was made with. One that cannot
+// be opened fails its steps.
+func (bs *backends) same(ctx context.Context, pl *plan.Plan) error {
+	used := map[string]bool{}
+	for _, c := range pl.Changes {
+		used[c.Backend] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		planned := pl.Backends[name].Identity
+		if planned == "" || bs.all[name] == nil {
+			continue
+		}
+		if b, err := bs.open(ctx, name); err == nil && b.handle.Identity() != planned {
+			return &apply.StaleError{Plan: pl.ID, Reason: fmt.Sprintf("it was made with backend %q as %s, and that opens %s now", name, planned, b.handle.Identity())}
+		}
+	}
+	return nil
 }
 
 // holds tells whether anything recorded is on the backend.

@@ -422,7 +422,7 @@ func configuredMap(v cty.Value) map[string]cty.Value {
 // inputs writes down what the plan was made from.
 func (w *walk) inputs(p *plan.Plan) error {
 	for _, s := range w.p.Config.Sources() {
-		p.Sources = append(p.Sources, plan.Source{Path: s.Path, Text: string(s.Text), Digest: s.Digest})
+		p.Sources = append(p.Sources, plan.Source{Path: s.Path, Text: string(s.Text), Digest: s.Digest, Personal: s.Personal})
 	}
 	p.Secrets = map[string]string{}
 	for name, v := range w.p.Config.SecretInputs() {
@@ -452,8 +452,15 @@ func (w *walk) inputs(p *plan.Plan) error {
 	return nil
 }
 
-// moment writes down what functions that are not pure went by, once everything is evaluated.
-func (w *walk) moment(p *plan.Plan) error {
+// answered writes down what functions answered that are not pure, once everything is evaluated.
+func (w *walk) answered(p *plan.Plan) error {
+	for _, a := range w.p.Config.FileAnswers() {
+		kept := plan.Answer{Function: a.Function, Args: a.Args, Value: a.Value}
+		if a.Secret {
+			kept.Value, kept.Digest = nil, w.state.Digest(answerDigest(a.Name()), a.Value)
+		}
+		p.Answers = append(p.Answers, kept)
+	}
 	m, asked := w.p.Config.Moment()
 	if !asked {
 		return nil

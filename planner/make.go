@@ -49,7 +49,7 @@ func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.
 	case err != nil:
 		return nil, p.explained(append(w.diags, diag.From(err, "Plan cannot be made")...))
 	}
-	if err := errors.Join(p.judge(out), w.moment(out)); err != nil {
+	if err := errors.Join(p.judge(out), w.answered(out)); err != nil {
 		return nil, diag.From(err, "Plan cannot be made")
 	}
 	out.Diagnostics = p.explained(out.Diagnostics)

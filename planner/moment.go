@@ -8,6 +8,9 @@ import (
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
+// answerDigest is the name under which the answer of a call is digested.
+func answerDigest(call string) string { return "answer " + call }
+
 // momentSeed is the name under which a plan's seed is encrypted.
 const momentSeed = "moment.seed"
 

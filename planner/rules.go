@@ -3,6 +3,7 @@ package planner
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -37,6 +38,9 @@ func (p *Planner) rules() []*config.Config {
 
 // judge evaluates the policies over a plan that is made otherwise, and keeps those of folders in it.
 func (p *Planner) judge(pl *plan.Plan) error {
+	results, problems := policy.Evaluate(pl, p.rules()...)
+	pl.Policies = results
+	pl.Diagnostics = append(pl.Diagnostics, problems...)
 	for _, c := range p.Policies {
 		set, err := policySet(c)
 		if err != nil {
@@ -44,9 +48,6 @@ func (p *Planner) judge(pl *plan.Plan) error {
 		}
 		pl.PolicySets = append(pl.PolicySets, set)
 	}
-	results, problems := policy.Evaluate(pl, p.rules()...)
-	pl.Policies = results
-	pl.Diagnostics = append(pl.Diagnostics, problems...)
 	return nil
 }
 
@@ -62,7 +63,10 @@ func (p *Planner) permit(ctx context.Context, o ApplyOptions) ([]statefile.Polic
 	now.Policies, _ = policy.Evaluate(&now, rules...)
 	denied := &DeniedError{}
 	var out []statefile.PolicyOverride
-	for _, r := range now.Denying() {
+	for i, r := range now.Denying() {
+		if slices.ContainsFunc(now.Denying()[:i], func(q plan.Policy) bool { return reflect.DeepEqual(q, r) }) {
+			continue // a folder that was given again
+		}
 		if !slices.Contains(o.Override, r.Name) {
 			denied.Policies = append(denied.Policies, r)
 			denied.Moved = denied.Moved || slices.ContainsFunc(o.Plan.Policies, func(q plan.Policy) bool { return q.Name == r.Name && !q.Denies() })
@@ -82,12 +86,7 @@ func (p *Planner) rulesOf(ctx context.Context, pl *plan.Plan) ([]*config.Config,
 	out := []*config.Config{p.Config}
 	given := slices.Clone(p.Policies)
 	for _, set := range pl.PolicySets {
-		same := slices.IndexFunc(given, func(c *config.Config) bool { return isSet(c, set) })
-		if same >= 0 {
-			out = append(out, given[same])
-			given = slices.Delete(given, same, same+1)
-			continue
-		}
+		given = slices.DeleteFunc(given, func(c *config.Config) bool { return isSet(c, set) })
 		c, err := loadSet(ctx, set, pl)
 		if err != nil {
 			return nil, err
@@ -103,15 +102,21 @@ func policySet(c *config.Config) (plan.PolicySet, error) {
 	for _, s := range c.Sources() {
 		set.Sources = append(set.Sources, plan.Source{Path: s.Path, Text: string(s.Text), Digest: s.Digest})
 	}
+	for _, a := range c.FileAnswers() {
+		if !a.Secret {
+			set.Answers = append(set.Answers, plan.Answer{Function: a.Function, Args: a.Args, Value: a.Value})
+		}
+	}
 	var err error
 	set.Variables, err = plainInputs(c)
 	return set, err
 }
 
-// isSet tells whether a folder of policies says the same as the one that a plan was made with.
+// isSet tells whether a folder of policies is known to say the same as the one that a plan was made with. What files that
+// it reads say may have changed.
 func isSet(c *config.Config, set plan.PolicySet) bool {
 	own, err := policySet(c)
-	if err != nil || len(own.Variables) != len(set.Variables) {
+	if err != nil || len(own.Variables) != len(set.Variables) || len(set.Answers) > 0 {
 		return false
 	}
 	for name, v := range own.Variables {
@@ -127,6 +132,9 @@ func loadSet(ctx context.Context, set plan.PolicySet, pl *plan.Plan) (*config.Co
 	o := config.PolicyOptions{Dir: set.Dir, Values: map[string]cty.Value{}, At: pl.CreatedAt, Sources: []config.Source{}}
 	for _, s := range set.Sources {
 		o.Sources = append(o.Sources, config.Source{Path: s.Path, Text: []byte(s.Text)})
+	}
+	for _, a := range set.Answers {
+		o.FileAnswers = append(o.FileAnswers, config.FileAnswer{Function: a.Function, Args: a.Args, Value: a.Value})
 	}
 	for name, in := range set.Variables {
 		ty, err := ctyjson.UnmarshalType(in.Type)

@@ -111,10 +111,22 @@ func (e *engine) movedAt(address string, saw plan.Revision, own uint64) (Moved, 
 		m.What = "was changed"
 		return m, true
 	case saw.Occupancy != 0 && (r.Occupancy < saw.Occupancy || r.Occupancy > saw.Occupancy+own):
-		// Nobody is named: occupancy is raised by jobs, and the change of the instance was another one.
-		return Moved{Address: address, What: "has got or lost a job"}, true
+		return e.movedIn(address), true
 	}
 	return Moved{}, false
+}
+
+// movedIn says who has put a job on an instance, or taken one away, since the plan was made. The record of the instance does
+// not: that of the job does, while it is there.
+func (e *engine) movedIn(address string) Moved {
+	m := Moved{Address: address, What: "has got or lost a job"}
+	for _, r := range e.state.Resources() {
+		if r.Kind != addr.KindJob || r.Changed.Plan == e.plan.ID || r.Changed.Serial <= e.plan.Serial || r.Changed.At.Before(m.When) || instanceOf(r) != address {
+			continue
+		}
+		m = Moved{Address: address, What: "has got " + r.Address, When: r.Changed.At, By: r.Changed.By}
+	}
+	return m
 }
 
 // foreignIntents are operations that are open on what the plan reads or changes, and that it does not know.

@@ -39,6 +39,7 @@ type Config struct {
 	partial   bool // a file could not be parsed, so that what refers into it is not known to be wrong
 	functions map[string]function.Function
 	inputs    *inputs
+	files     *fileAnswers
 	moment    *Moment
 	impure    bool        // some text calls functions that are not pure, or may do so
 	asked     atomic.Bool // one of them was called
@@ -175,6 +176,14 @@ func (c *Config) SecretInputs() map[string]cty.Value {
 // EnvironmentInputs returns the variables of the environment that `env` attributes have taken so far, with their
 // values. They are secret.
 func (c *Config) EnvironmentInputs() map[string]string { return c.inputs.taken() }
+
+// Environment looks up a variable of the environment, as `env` attributes do.
+func (c *Config) Environment(name string) (string, bool) {
+	if c.inputs.environ == nil {
+		return "", false
+	}
+	return c.inputs.environ(name)
+}
 
 // inputs looks up the environment and notes what was asked for.
 type inputs struct {

@@ -310,7 +310,7 @@ func mentionedValues(uses []use, ctx *hcl.EvalContext) []diag.Value {
 
 // statement says of a value what may be shown in one line.
 func statement(v cty.Value) string {
-	if v.IsMarked() { // how much there is in something that has secrets in it is none
+	if v = unanswered(v); v.IsMarked() { // how much there is in something that has secrets in it is none
 		return "is sensitive"
 	}
 	switch ty := v.Type(); {

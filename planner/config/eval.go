@@ -125,6 +125,11 @@ func (e *evaluation) fill(at *site, more extra, uses ...[]use) (*hcl.EvalContext
 			}
 			if u.root == "path" {
 				ctx.Variables["path"] = at.module.paths
+				if u.name == "cwd" {
+					if _, err := e.c.files.note(FileAnswer{Function: cwdAnswer}, e.c.files.cwd()); err != nil {
+						list = append(list, diag.From(err, "Working directory cannot be used")...)
+					}
+				}
 				continue
 			}
 			if v, ok := more[u.root]; ok {
@@ -214,6 +219,14 @@ func (e *evaluation) named(at *site, u use, uses [][]use) (cty.Value, diag.List)
 
 // eval evaluates an argument. With errors the value is unknown.
 func (c *Config) eval(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List) {
+	v, list := c.evalKept(a, ctx)
+	// What of the settings of a backend is secret is known to its provider alone.
+	return c.settle(v, a.desc, a.name == "settings" && strings.HasPrefix(a.context, "backend ")), list
+}
+
+// evalKept is eval of what is no end in itself: the value keeps the marks of answers of functions, because what is made of
+// it may be sensitive.
+func (c *Config) evalKept(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List) {
 	if a.wrong {
 		return cty.DynamicVal, nil
 	}
@@ -236,7 +249,7 @@ func (c *Config) eval(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.List)
 func redact(list diag.List, a *attribute, ctx *hcl.EvalContext) diag.List {
 	if !slices.ContainsFunc(a.mentions(), func(u use) bool {
 		v, ds := u.traversal.TraverseAbs(ctx)
-		return !ds.HasErrors() && v.ContainsMarked()
+		return !ds.HasErrors() && unanswered(v).ContainsMarked()
 	}) {
 		return list
 	}
@@ -266,7 +279,7 @@ func (e *evaluation) local(at *site, l *local) (cty.Value, diag.List) {
 	}
 	v, list := e.remember(nameKey{at.path, "local", l.name}, l.fixed(), func() (any, diag.List) {
 		ctx, list := e.fill(at, nil, l.attr.uses)
-		v, ds := e.c.eval(l.attr, ctx)
+		v, ds := e.c.evalKept(l.attr, ctx)
 		return v, append(list, ds...).For(at.module.label("local." + l.name))
 	})
 	return v.(cty.Value), list

@@ -156,6 +156,13 @@ func functions(dir string, c *calls) map[string]function.Function {
 		}
 	}
 	maps.Copy(f, momentFunctions(c))
-	f["templatefile"] = templateFileFunc(dir, f)
+	var files *fileAnswers
+	if c != nil && c.config.files != nil {
+		files = c.config.files
+		for _, name := range fileFunctions {
+			f[name] = files.remember(name, f[name])
+		}
+	}
+	f["templatefile"] = templateFileFunc(dir, f, files)
 	return f
 }

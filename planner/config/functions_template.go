@@ -82,7 +82,7 @@ func noTemplateFunc(name string) function.Function {
 var varsParam = function.Parameter{Name: "vars", Type: cty.DynamicPseudoType}
 
 // templateFileFunc renders a file.
-func templateFileFunc(dir string, functions map[string]function.Function) function.Function {
+func templateFileFunc(dir string, functions map[string]function.Function, files *fileAnswers) function.Function {
 	return function.New(&function.Spec{
 		Params:   []function.Parameter{{Name: "path", Type: cty.String}, varsParam},
 		VarParam: siteParam,
@@ -92,14 +92,15 @@ func templateFileFunc(dir string, functions map[string]function.Function) functi
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			args, site := cutSite(args)
 			path := args[0].AsString()
-			content, err := readContent(dir, path)
-			if err == nil {
-				_, err = asText(path, content)
-			}
+			text, mark, err := files.template(dir, path)
 			if err != nil {
 				return cty.DynamicVal, function.NewArgError(0, err)
 			}
-			return template{name: path, text: content, functions: functions, site: site}.render(args[1])
+			v, err := template{name: path, text: []byte(text), functions: functions, site: site}.render(args[1])
+			if err != nil || files == nil {
+				return v, err
+			}
+			return v.Mark(mark), nil
 		},
 	})
 }

@@ -41,6 +41,9 @@ type LoadOptions struct {
 	// Moment is that of an earlier evaluation, whose answers of functions that are not pure are to be given again. nil
 	// means a new one.
 	Moment *Moment
+	// FileAnswers are answers that functions such as file gave in an earlier evaluation, to be given again. One without a
+	// value is asked for anew.
+	FileAnswers []FileAnswer
 	// Now is the clock that a new Moment takes its time from, time.Now unless set.
 	Now func() time.Time
 	// Open leaves a variable that has no value unknown, and asks for none: for what looks at a configuration that nobody
@@ -74,7 +77,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	}
 	c := &Config{
 		Dir: o.Dir, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{},
-		inputs: &inputs{environ: o.Environ, read: map[string]string{}},
+		inputs: &inputs{environ: o.Environ, read: map[string]string{}}, files: newFileAnswers(o.FileAnswers),
 	}
 	switch {
 	case o.Moment != nil:
@@ -110,6 +113,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	} else if !o.policies && !slices.ContainsFunc(c.sources, func(s Source) bool { return !s.Personal }) && !list.HasErrors() {
 		list = append(list, c.noSources()...)
 	}
+	c.keepLock(o)
 	list = append(list, c.setVariables(o)...)
 	list = append(list, c.checkReferences()...)
 	list = append(list, c.checkPolicies()...)

@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -39,7 +38,7 @@ func (c *Config) newModule(dir string, call *Block, parent *Module) *Module {
 	m := &Module{
 		Path: addr.Root, Dir: dir, Call: call, parent: parent, fixed: true,
 		variables: map[string]*variable{}, locals: map[string]*local{}, names: map[string][]string{}, children: map[string]*Module{},
-		paths: pathValues(dir),
+		paths: c.pathValues(dir),
 	}
 	if parent != nil {
 		m.Path, m.depth = parent.Path.Child(call.Addr.Name, addr.NoKey), parent.depth+1
@@ -51,14 +50,8 @@ func (c *Config) newModule(dir string, call *Block, parent *Module) *Module {
 
 // pathValues is the object `path` of a module. Paths that are not absolute start at the folder of the configuration, as
 // functions read them.
-func pathValues(dir string) cty.Value {
-	cwd, err := filepath.Abs(".")
-	if err != nil {
-		cwd = "."
-	}
-	return cty.ObjectVal(map[string]cty.Value{
-		"module": cty.StringVal(path.Clean(dir)), "root": cty.StringVal("."), "cwd": cty.StringVal(filepath.ToSlash(cwd)),
-	})
+func (c *Config) pathValues(dir string) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{"module": cty.StringVal(path.Clean(dir)), "root": cty.StringVal("."), "cwd": c.files.cwd()})
 }
 
 // name is the module as messages call it.
@@ -198,18 +191,20 @@ func (e *evaluation) input(at *site, v *variable) (cty.Value, diag.List) {
 		case a == nil && v.fallback == cty.NilVal:
 			return cty.DynamicVal, nil // Load reports it
 		case a == nil:
-			return v.seal(v.fallback), nil
+			return v.seal(v.fallback.WithMarks(v.kept)), nil
 		}
 		ctx, list := e.fill(at.up, at.call.names(), a.uses)
-		val, ds := e.c.eval(a, ctx)
+		val, ds := e.c.evalKept(a, ctx)
 		if list = append(list, ds...); list.HasErrors() {
 			return cty.DynamicVal, list.For(at.module.label("var." + v.name))
 		}
+		kept := answersIn(val)
+		e.c.settle(val, nil, v.sensitive || v.ephemeral)
 		val, ds = v.convert(val, given{from: place(a.rng), rng: a.expr.Range(), expr: a.expr})
 		if list = append(list, ds...); ds.HasErrors() {
 			return cty.DynamicVal, list.For(at.module.label("var." + v.name))
 		}
-		return v.seal(val), list
+		return v.seal(val.WithMarks(kept)), list
 	})
 	return out.(cty.Value), list
 }

@@ -105,6 +105,18 @@ func (c *Config) lockOf(o LoadOptions) (*moduleLock, diag.List) {
 	return c.lock, list
 }
 
+// keepLock makes the lock file one of the configuration's sources where no module has done so: it pins providers as well,
+// and a saved plan carries it. What is wrong with it is the business of who needs it.
+func (c *Config) keepLock(o LoadOptions) {
+	if o.Sources != nil || o.policies || c.lock != nil {
+		return
+	}
+	if text, err := readFile(filepath.Join(c.Dir, lockfile.Name)); err == nil {
+		c.sources = append(c.sources, Source{Path: lockfile.Name, Text: text, Digest: digest(text)})
+		c.texts[lockfile.Name] = text
+	}
+}
+
 // check tells whether the files of a source are those that are pinned. Each copy is read once.
 func (l *moduleLock) check(root string, s modsource.Source) error {
 	err, known := l.checked[s.Key()]

@@ -110,7 +110,7 @@ func (c *Config) bind(ctx *hcl.EvalContext, at *site, more extra) {
 func (c *Config) bindAs(ctx *hcl.EvalContext, of string) {
 	ctx.Functions = maps.Clone(ctx.Functions)
 	maps.Copy(ctx.Functions, momentFunctions(&calls{config: c, of: of}))
-	ctx.Functions["templatefile"] = templateFileFunc(c.Dir, ctx.Functions)
+	ctx.Functions["templatefile"] = templateFileFunc(c.Dir, ctx.Functions, c.files)
 }
 
 // instance tells the instances of a block, and the jobs of an instance, apart.

@@ -22,6 +22,7 @@ type Output struct {
 func (c *Config) EvaluateOutput(b *Block, scope Scope) (Output, diag.List) {
 	ctx, list := c.contextOf(c.root, scope, nil, b.uses()...)
 	out, ds := c.evaluateOutput(b, ctx)
+	out.Value = c.settle(out.Value, nil, out.Sensitive)
 	list = append(list, ds...).For(b.Addr.String())
 	list.Sort()
 	c.Snippets(list)
@@ -45,7 +46,7 @@ func (c *Config) evaluateOutput(b *Block, ctx *hcl.EvalContext) (Output, diag.Li
 		d.list = append(d.list, ds...)
 	}
 	if a := b.body.attr("value"); a != nil {
-		v, ds := c.eval(a, ctx)
+		v, ds := c.evalKept(a, ctx)
 		d.list = append(d.list, ds...)
 		switch {
 		case b.module == c.main && isEphemeral(v):
@@ -53,8 +54,8 @@ func (c *Config) evaluateOutput(b *Block, ctx *hcl.EvalContext) (Output, diag.Li
 			v = cty.DynamicVal
 		case out.Sensitive:
 			v = v.Mark(schema.SensitiveMark)
-		case v.ContainsMarked() && b.module != c.main: // only what is shown needs the word
-		case v.ContainsMarked():
+		case unanswered(v).ContainsMarked() && b.module != c.main: // only what is shown needs the word
+		case unanswered(v).ContainsMarked():
 			d.list = append(d.list, c.about(a, ctx, a.expr.Range(), "Output is sensitive", "The value is made of sensitive ones, and outputs are shown. Say so with sensitive = true, or use nonsensitive(...) if it may be shown.")...)
 			v = v.Mark(schema.SensitiveMark)
 		}

@@ -235,6 +235,8 @@ type PolicyOptions struct {
 	// Sources and Values stand for what is in Dir: what a saved plan has of it.
 	Sources []Source
 	Values  map[string]cty.Value
+	// FileAnswers are answers that functions gave in an earlier evaluation, see LoadOptions.
+	FileAnswers []FileAnswer
 	// Whole says that other blocks may stand there as well: it is the folder of a configuration, of which only policies are
 	// looked at.
 	Whole   bool
@@ -246,7 +248,7 @@ type PolicyOptions struct {
 // blocks only. Its variables have the values of their defaults and of the files of variables in the folder: whoever may
 // write there says what the limits are, and nobody else.
 func LoadPolicies(ctx context.Context, o PolicyOptions) (*Config, diag.List) {
-	in := LoadOptions{Dir: o.Dir, Sources: o.Sources, Version: o.Version, policies: true, whole: o.Whole}
+	in := LoadOptions{Dir: o.Dir, Sources: o.Sources, Version: o.Version, FileAnswers: o.FileAnswers, policies: true, whole: o.Whole}
 	if !o.At.IsZero() {
 		in.Now = func() time.Time { return o.At }
 	}

@@ -177,7 +177,7 @@ func (c caller) call(name string, args []cty.Value) (cty.Value, error) {
 	if ds.HasErrors() {
 		return v, ds
 	}
-	return v, nil
+	return unanswered(v), nil
 }
 
 // less is a value of which less is known.

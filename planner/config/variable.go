@@ -35,8 +35,9 @@ type variable struct {
 	sensitive   bool
 	ephemeral   bool
 	nullable    bool
-	fallback    cty.Value // its default, cty.NilVal if it has none
-	value       cty.Value // unmarked; of the configuration's own variables only
+	fallback    cty.Value      // its default, cty.NilVal if it has none
+	kept        cty.ValueMarks // the marks of answers that the default is made of
+	value       cty.Value      // unmarked; of the configuration's own variables only
 	from        string
 	module      *Module
 	links       // of what a module is called with
@@ -87,7 +88,11 @@ func (c *Config) declare(m *Module, b *Block) diag.List {
 			list = append(list, diag.Errorf("A constant is needed", "%s of a variable is read before anything else, so it cannot refer to other values. What is made of several values is a local.", a.name).At(&rng)...)
 			return cty.NilVal, false
 		}
-		val, ds := c.eval(a, c.constant())
+		val, ds := c.evalKept(a, c.constant())
+		if name == "default" {
+			v.kept = answersIn(val)
+		}
+		val = c.settle(val, a.desc, v.sensitive || v.ephemeral)
 		list = append(list, ds...)
 		if ds.HasErrors() || a.desc.Type == cty.DynamicPseudoType {
 			return val, !ds.HasErrors()

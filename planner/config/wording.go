@@ -175,6 +175,7 @@ func missingPart(d *hcl.Diagnostic) string {
 		}
 		key, _ = e.Key.Value(d.EvalContext)
 	}
+	of, key = unanswered(of), unanswered(key)
 	if of == cty.NilVal || key == cty.NilVal || of.IsMarked() || key.IsMarked() || !key.IsKnown() || key.IsNull() {
 		return d.Detail
 	}

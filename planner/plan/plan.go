@@ -50,6 +50,7 @@ type Plan struct {
 	Steps      []Step              `json:"steps"`
 	Groups     []Group             `json:"groups,omitempty"`
 	Sources    []Source            `json:"sources,omitempty"`
+	Answers    []Answer            `json:"answers,omitempty"`     // of functions that look at the machine
 	PolicySets []PolicySet         `json:"policy_sets,omitempty"` // folders of policies beside those of the sources
 	Variables  map[string]Input    `json:"variables,omitempty"`
 	Secrets    map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
@@ -340,11 +341,21 @@ func (p *Plan) Denying() []Policy {
 	return out
 }
 
+// Answer is what a function answered that looks at the machine: at files, at the home folder, at the working directory. One
+// that ends in a sensitive value has a digest in place of the value, and is asked again at apply.
+type Answer struct {
+	Function string          `json:"function"` // file, fileexists, templatefile: the text of the template, path.cwd
+	Args     []string        `json:"args,omitempty"`
+	Value    json.RawMessage `json:"value,omitempty"`
+	Digest   string          `json:"digest,omitempty"`
+}
+
 // PolicySet is a folder of policies that the plan was made with: apply evaluates them again.
 type PolicySet struct {
 	Dir       string           `json:"dir"` // as it was given
 	Sources   []Source         `json:"sources"`
 	Variables map[string]Input `json:"variables,omitempty"`
+	Answers   []Answer         `json:"answers,omitempty"` // but for those that end in a sensitive value
 }
 
 // Data is what a block `data` has found. Apply takes it from the plan.
@@ -385,9 +396,11 @@ type Problem struct {
 
 // Source is one file of the configuration.
 type Source struct {
-	Path   string `json:"path"` // relative to the configuration's folder
+	Path   string `json:"path"` // relative to the configuration's folder; absolute where it is personal
 	Text   string `json:"text"`
 	Digest string `json:"digest"`
+	// Personal says that it is DSTACK_HOME/config.dstack.hcl of who made the plan.
+	Personal bool `json:"personal,omitempty"`
 }
 
 // Input is the value of a variable that is not sensitive.

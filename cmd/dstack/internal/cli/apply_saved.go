@@ -12,6 +12,7 @@ import (
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/lockfile"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/statefile"
 )
@@ -98,7 +99,17 @@ func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan, moment *conf
 		opts.Moment = &config.Moment{Time: p.Moment.Time.UTC()} // the seed can be read only when the state is known
 	}
 	for _, s := range p.Sources {
-		opts.Sources = append(opts.Sources, config.Source{Path: s.Path, Text: []byte(s.Text)})
+		opts.Sources = append(opts.Sources, config.Source{Path: s.Path, Text: []byte(s.Text), Personal: s.Personal})
+	}
+	for _, an := range p.Answers {
+		answer := config.FileAnswer{Function: an.Function, Args: an.Args, Value: an.Value}
+		if an.Digest != "" {
+			var err error
+			if answer, err = config.AskAgain(".", answer); err != nil {
+				return nil, fail(exitStale, "Input is missing", "The plan was made with %s, which is secret and not in the plan, so it is needed again: %s", answer.Name(), sentenceOf(err.Error()))
+			}
+		}
+		opts.FileAnswers = append(opts.FileAnswers, answer)
 	}
 	for _, v := range in.list {
 		if _, fixed := p.Variables[v.Name]; fixed {
@@ -124,7 +135,22 @@ func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan, moment *conf
 		}
 		return nil, failed(list)
 	}
-	return a.newFolder(cfg, false)
+	pinned, err := pinsOf(p)
+	if err != nil {
+		return nil, err
+	}
+	return a.newFolderWith(cfg, false, pinned)
+}
+
+// pinsOf are the pins of providers that a plan was made with, else those of the folder.
+func pinsOf(p *plan.Plan) (*pins, error) {
+	for _, s := range p.Sources {
+		if s.Path == lockfile.Name {
+			l, list := lockfile.Parse(lockfile.Name, []byte(s.Text))
+			return &pins{l}, failed(list)
+		}
+	}
+	return readPins()
 }
 
 // reopenPlan opens the configuration once more, with the answers that functions such as uuid gave when the plan was made.

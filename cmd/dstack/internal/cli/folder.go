@@ -120,13 +120,18 @@ func aboutSettings(list diag.List) diag.List {
 }
 
 func (a *app) newFolder(cfg *config.Config, broken bool) (*folder, error) {
-	path := cfg.Dstack().StorePath
-	if path == "" {
-		path = defaultStore
-	}
 	p, err := readPins()
 	if err != nil {
 		return nil, err
+	}
+	return a.newFolderWith(cfg, broken, p)
+}
+
+// newFolderWith is newFolder with the pins of providers from elsewhere.
+func (a *app) newFolderWith(cfg *config.Config, broken bool, p *pins) (*folder, error) {
+	path := cfg.Dstack().StorePath
+	if path == "" {
+		path = defaultStore
 	}
 	f := &folder{app: a, config: cfg, broken: broken, pins: p, store: statefile.NewLocal(path, statefile.LocalOptions{Version: a.version})}
 	f.launcher = a.newLauncher(p)
