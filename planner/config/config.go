@@ -20,13 +20,14 @@ type Config struct {
 	Dir string
 
 	sources   []Source
-	lock      *moduleLock       // nil while no source of a module asked for it
-	texts     map[string][]byte // by file name: all that was read, variable files too
-	modules   []*Module         // the root first, each before those that it calls
-	main      *Module           // the first of them
-	root      *site             // the only site of main
-	blocks    []*Block          // of all modules; those of one in file order
-	refactors []*Block          // moved, removed and import, in file order
+	lock      *moduleLock            // nil while no source of a module asked for it
+	texts     map[string][]byte      // by file name: all that was read, variable files too
+	given     map[string][]hcl.Range // by name of a file of variables: the values in it that may be secrets
+	modules   []*Module              // the root first, each before those that it calls
+	main      *Module                // the first of them
+	root      *site                  // the only site of main
+	blocks    []*Block               // of all modules; those of one in file order
+	refactors []*Block               // moved, removed and import, in file order
 	moved     []Moved
 	removed   []Removed
 	byAddr    map[addr.Block]*Block

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -30,7 +31,7 @@ func (c *Config) Snippets(list diag.List) {
 				s.Context = "in " + where
 			}
 		}
-		if c.secret(d.Range.Filename) {
+		if c.secret(d.Range) {
 			continue
 		}
 		fillCode(s, text, d.Range)
@@ -122,17 +123,27 @@ func shorten(s *diag.Snippet) {
 	s.End = min(max(s.End, s.Start), len(s.Code))
 }
 
-// secret tells whether a file is one of variables, some of which are sensitive.
-func (c *Config) secret(name string) bool {
-	if slices.ContainsFunc(c.sources, func(s Source) bool { return s.Path == name }) {
+// secret tells whether the lines of a place, in a file of variables, may hold a secret: the value of a variable that is
+// sensitive, or one that nobody knows. Of a file that could not be read that may be anything, if there are secrets at all.
+func (c *Config) secret(r *diag.Range) bool {
+	if slices.ContainsFunc(c.sources, func(s Source) bool { return s.Path == r.Filename }) {
 		return false
 	}
+	some := false
 	for _, v := range c.main.variables {
-		if v.sensitive || v.ephemeral {
-			return true
-		}
+		some = some || v.sensitive || v.ephemeral
 	}
-	return false
+	given, read := c.given[r.Filename]
+	if !some || !read {
+		return some
+	}
+	text := c.texts[r.Filename]
+	start := bytes.LastIndexByte(text[:r.Start.Byte], '\n') + 1
+	end := len(text)
+	if n := bytes.IndexByte(text[r.End.Byte:], '\n'); n >= 0 {
+		end = r.End.Byte + n
+	}
+	return slices.ContainsFunc(given, func(g hcl.Range) bool { return g.Start.Byte < end && start < g.End.Byte })
 }
 
 // text is the source at a place.

@@ -70,6 +70,9 @@ func (c *Config) declare(m *Module, b *Block) diag.List {
 	v := &variable{name: b.Addr.Name, defRange: b.DefRange, body: b.body, ty: cty.DynamicPseudoType, nullable: true, typeRange: b.DefRange, module: m}
 	m.variables[v.name] = v
 	var list diag.List
+	if slices.Contains(reserved(), v.name) {
+		list = append(list, diag.Errorf("Name is taken", "In a block that calls a module %s says something of the call, so no variable can be called that. Choose another name; taken are %s.", v.name, join(reserved())).At(&b.DefRange)...)
+	}
 	if a := b.body.attr("type"); a != nil {
 		ty, defaults, ds := typeexpr.TypeConstraintWithDefaults(a.expr)
 		list = append(list, translate(ds)...)
@@ -121,6 +124,11 @@ func (c *Config) declare(m *Module, b *Block) diag.List {
 		v.fallback = val
 	}
 	return list.For(m.label("var." + v.name))
+}
+
+// reserved are the names that a call of a module gives a meaning of its own, now or one day.
+func reserved() []string {
+	return []string{"count", "depends_on", "for_each", "lifecycle", "locals", "providers", "source", "version"}
 }
 
 // given is a value that somebody gave to a variable.
@@ -319,11 +327,14 @@ func (v *variable) convert(val cty.Value, g given) (cty.Value, diag.List) {
 			path, why = errorPath(err), v.unless(err.Error())
 			why = cmp.Or(why, "its type differs")
 		}
+		from := g.from
 		if g.expr != nil {
-			at, _ = narrow(g.expr, path)
+			if at, _ = narrow(g.expr, path); from != "default" {
+				from = place(at)
+			}
 		}
 		return cty.NilVal, diag.Errorf("Value has the wrong type", "var.%s%s, from %s, is not what its type at %s asks for: %s.",
-			v.name, pathText(path), g.from, rule, why).At(&at)
+			v.name, pathText(path), from, rule, why).At(&at)
 	}
 	if out.IsNull() && !v.nullable {
 		if v.fallback != cty.NilVal && g.from != "default" {
@@ -390,9 +401,16 @@ func (c *Config) readVariables(path string, values map[string]given, names []str
 		}
 		list = append(list, translate(hcl.Diagnostics{d})...)
 	}
+	if c.given == nil {
+		c.given = map[string][]hcl.Range{}
+	}
+	c.given[path] = nil
 	for _, name := range slices.Sorted(maps.Keys(attrs)) {
 		a := attrs[name]
 		v := c.main.variables[name]
+		if v == nil || v.sensitive || v.ephemeral {
+			c.given[path] = append(c.given[path], hcl.RangeOver(a.Range, a.Expr.Range()))
+		}
 		if v == nil {
 			if c.partial {
 				continue

@@ -66,7 +66,7 @@ func TestRules(t *testing.T) {
 			"variable \"a\" {}\nlocals {\n  b = var.a\n  c = local.b\n}\nvolume \"dd\" {\n  size = local.c\n}\n", nil,
 		},
 		"every place is a use": {
-			`variable "count" {}
+			`variable "number" {}
 variable "each" {}
 variable "after" {}
 variable "assert" {}
@@ -86,7 +86,7 @@ backend "local" {
   regions = [var.setting]
 }
 volume "aa" {
-  count = var.count
+  count = var.number
   size  = "1GB"
   lifecycle {
     precondition {

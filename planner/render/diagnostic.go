@@ -115,7 +115,10 @@ func paragraph(b *strings.Builder, text string, o Options) {
 
 // snippet prints source lines with their numbers and marks the place below.
 func snippet(b *strings.Builder, o Options, s *diag.Snippet, color style) {
-	lines := strings.Split(strings.TrimSuffix(s.Code, "\n"), "\n")
+	var lines []string
+	if s.Code != "" { // lines that may hold a secret are not there
+		lines = strings.Split(strings.TrimSuffix(s.Code, "\n"), "\n")
+	}
 	digits := len(strconv.Itoa(s.StartLine + len(lines) - 1))
 	offset := 0
 	for i, line := range lines {

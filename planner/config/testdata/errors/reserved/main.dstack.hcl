@@ -1,0 +1,4 @@
+variable "source" {}
+variable "count" {
+  default = 1
+}
