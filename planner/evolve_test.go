@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -305,16 +306,20 @@ var errBroken = errors.New("the store is gone")
 // brittle is a session in which nothing can be recorded after a number of records.
 type brittle struct {
 	statefile.Session
+	mu   sync.Mutex // records of several workers come at the same time
 	left int
 }
 
 func (b *brittle) Append(ctx context.Context, records ...statefile.Record) error {
+	b.mu.Lock()
 	if b.left > 0 {
 		if b.left--; b.left == 0 {
 			b.left = -1
 		}
 	}
-	if b.left < 0 {
+	broken := b.left < 0
+	b.mu.Unlock()
+	if broken {
 		return errBroken
 	}
 	return b.Session.Append(ctx, records...)
