@@ -103,6 +103,8 @@ func start(ctx context.Context, o StartOptions, lock string, answers func(contex
 			return nil
 		}
 		if ctx.Err() != nil {
+			_ = cmd.Process.Kill() // nobody waits for it any more, and its folder may be gone before it looks for it
+			<-ended
 			return fmt.Errorf("start %s: it does not answer: %w%s", args[0], err, said(path, before))
 		}
 		select {
