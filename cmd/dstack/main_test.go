@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -279,7 +280,7 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 				return err
 			}
 			data, err := os.ReadFile(path)
-			if bytes.Contains(data, []byte(args[0])) {
+			if bytes.Contains(data, []byte(args[0])) || bytes.Contains(unpacked(data), []byte(args[0])) {
 				found = append(found, path)
 			}
 			return err
@@ -291,6 +292,20 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg && len(found) == 0 {
 		ts.Fatalf("%q is nowhere below %s", args[0], strings.Join(args[1:], ", "))
 	}
+}
+
+// unpacked is what is compressed in a file, as in a saved plan.
+func unpacked(data []byte) []byte {
+	at := bytes.Index(data, []byte{0x1f, 0x8b, 8})
+	if at < 0 {
+		return nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(data[at:]))
+	if err != nil {
+		return nil
+	}
+	text, _ := io.ReadAll(z) // as far as it can be read
+	return text
 }
 
 // pkill TEXT kills this script's processes whose program has that text in its name.

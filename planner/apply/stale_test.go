@@ -94,6 +94,15 @@ func TestStalePlans(t *testing.T) {
 			},
 			want: []Moved{{Address: machine0, What: "has got or lost a job"}},
 		},
+		"a job came, and its record says who put it there": {
+			change: func(l *lab, d *draft) {
+				l.foreign(statefile.NewPut(noon, &statefile.Resource{Address: machine0, Kind: "instance", Backend: "fake", ID: "i-1", Revision: 1, Occupancy: 3}, ""))
+				l.foreign(statefile.NewPut(noon, &statefile.Resource{Address: "task.other.job[0]", Kind: "job", Backend: "fake", ID: "j-1", Revision: 1,
+					Attributes: []byte(`{"instance":"` + machine0 + `"}`), Changed: bob}, ""))
+				d.p.Revisions[machine0] = plan.Revision{Revision: 1, Occupancy: 2}
+			},
+			want: []Moved{{Address: machine0, What: "has got task.other.job[0]", When: noon, By: "bob@ci"}},
+		},
 		"another state": {
 			change: func(_ *lab, d *draft) { d.p.Lineage = "elsewhere" }, reason: "it was made from the state elsewhere",
 		},

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,19 +15,19 @@ import (
 	"time"
 )
 
-// fileFormat is the version of the envelope of a saved plan.
+// fileFormat is the version of the file of a saved plan.
 const fileFormat = 1
 
 // largestFile is far above any plan, and below what would exhaust a machine.
 const largestFile = 1 << 30
 
-// envelope is a saved plan: the plan itself without the time at which it was made, so that the checksum, like the plan's
-// id, is the same for two plans of the same inputs.
-type envelope struct {
-	Format    int             `json:"dstack_plan"`
-	CreatedAt time.Time       `json:"created_at"`
-	SHA256    string          `json:"sha256"`
-	Plan      json.RawMessage `json:"plan"`
+// header is the first lines of a saved plan. Behind it stands the plan's JSON, compressed by gzip, without the time at which it
+// was made, so that the file, like the plan's id, is the same for two plans of the same inputs but for one line.
+type header struct {
+	Format    int       `json:"dstack_plan"`
+	CreatedAt time.Time `json:"created_at"`
+	SHA256    string    `json:"sha256"` // of the JSON
+	Bytes     int64     `json:"bytes"`  // of the JSON
 }
 
 // FileError says that a file is no plan that can be used.
@@ -56,9 +57,14 @@ func Write(path string, p *Plan) error {
 		return fmt.Errorf("encode the plan: %w", err)
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "{\"dstack_plan\": %d,\n\"created_at\": %s,\n\"sha256\": %q,\n\"plan\": ", fileFormat, at, hex.EncodeToString(sum[:]))
-	out.Write(body)
-	out.WriteString("}\n")
+	fmt.Fprintf(&out, "{\"dstack_plan\": %d,\n\"created_at\": %s,\n\"sha256\": %q,\n\"bytes\": %d}\n", fileFormat, at, hex.EncodeToString(sum[:]), len(body))
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(body); err != nil {
+		return fmt.Errorf("compress the plan: %w", err)
+	}
+	if err := z.Close(); err != nil {
+		return fmt.Errorf("compress the plan: %w", err)
+	}
 	if err := replace(path, out.Bytes()); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
@@ -125,31 +131,66 @@ func decode(data []byte) (*Plan, *FileError) {
 		}
 		return nil, foreign
 	}
-	var e envelope
-	if err := json.Unmarshal(data, &e); err != nil {
+	var h header
+	d := json.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&h); err != nil {
 		// The first line says the format even of a file that was cut off, or that a later version wrote in another way.
-		first, _, _ := strings.Cut(string(data), ",")
+		first, _, _ := strings.Cut(string(data[:min(len(data), 100)]), ",")
 		var format int
 		if n, _ := fmt.Sscanf(first, `{"dstack_plan": %d`, &format); n == 1 && format > fileFormat {
 			return nil, newer(format)
 		}
 		return nil, &FileError{Reason: "it is not whole: " + err.Error(), Fix: planAgain}
 	}
-	if e.Format > fileFormat {
-		return nil, newer(e.Format)
+	if h.Format > fileFormat {
+		return nil, newer(h.Format)
 	}
-	if e.Format < 1 {
+	if h.Format < 1 {
 		return nil, foreign
 	}
-	if sum := sha256.Sum256(e.Plan); hex.EncodeToString(sum[:]) != e.SHA256 {
-		return nil, &FileError{Reason: "its content does not match its checksum, so somebody or something has changed it", Fix: planAgain}
-	}
-	p, wrong := decodePlan(e.Plan)
+	body, wrong := h.body(data[d.InputOffset():])
 	if wrong != nil {
 		return nil, wrong
 	}
-	p.CreatedAt = e.CreatedAt
+	p, wrong := decodePlan(body)
+	if wrong != nil {
+		return nil, wrong
+	}
+	p.CreatedAt = h.CreatedAt
 	return p, nil
+}
+
+// body unpacks the plan itself.
+func (h header) body(packed []byte) ([]byte, *FileError) {
+	cut := &FileError{Reason: "it is not whole: it ends in the middle", Fix: planAgain}
+	changed := &FileError{Reason: "its content does not match its checksum, so somebody or something has changed it", Fix: planAgain}
+	if h.Bytes < 0 || h.Bytes > largestFile {
+		return nil, changed
+	}
+	packed, ok := bytes.CutPrefix(packed, []byte("\n"))
+	if !ok || len(packed) == 0 {
+		return nil, cut
+	}
+	rest := bytes.NewReader(packed)
+	z, err := gzip.NewReader(rest)
+	if err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, cut
+		}
+		return nil, changed
+	}
+	z.Multistream(false)
+	body, err := io.ReadAll(io.LimitReader(z, h.Bytes+1))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, cut
+	case err != nil || int64(len(body)) != h.Bytes || rest.Len() > 0:
+		return nil, changed
+	}
+	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != h.SHA256 {
+		return nil, changed
+	}
+	return body, nil
 }
 
 // decodePlan reads the plan itself.

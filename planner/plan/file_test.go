@@ -2,10 +2,14 @@ package plan_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +82,7 @@ func TestFilesThatAreNoPlan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "night.plan")
 	require.NoError(t, plan.Write(path, sample(madeAt)))
 	whole := read(t, path)
+	sized := regexp.MustCompile(`"bytes": \d+`)
 	for name, tc := range map[string]struct {
 		data []byte
 		want string
@@ -87,11 +92,17 @@ func TestFilesThatAreNoPlan(t *testing.T) {
 		"what show --json prints":          {[]byte(`{"format_version": "1.0"}`), "not a file that dstack plan --out has written"},
 		"cut off at the end":               {whole[:len(whole)-3], "it is not whole"},
 		"cut off in the first line":        {whole[:18], "it is not whole"},
-		"one letter of a reason changed":   {bytes.Replace(whole, []byte("new block"), []byte("old block"), 1), "does not match its checksum"},
+		"cut off behind its header":        {whole[:bytes.Index(whole, []byte("}\n"))+2], "it is not whole"},
+		"cut off in its header":            {whole[:60], "it is not whole"},
+		"one letter of a reason changed":   {repacked(t, whole, "new block", "old block"), "does not match its checksum"},
+		"one byte changed":                 {flipped(whole, len(whole)-20), "does not match its checksum"},
+		"it unpacks to more than it says":  {sized.ReplaceAll(whole, []byte(`"bytes": 5`)), "does not match its checksum"},
+		"it says that it is huge":          {sized.ReplaceAll(whole, []byte(`"bytes": 9999999999999`)), "does not match its checksum"},
+		"another time":                     {bytes.Replace(whole, []byte(`"created_at": "2026`), []byte(`"created_at": "x026`), 1), "it is not whole"},
 		"a later envelope":                 {bytes.Replace(whole, []byte(`"dstack_plan": 1`), []byte(`"dstack_plan": 2`), 1), "its format is 2, and this dstack reads up to 1"},
 		"a later envelope of another form": {[]byte("{\"dstack_plan\": 7,\nsealed"), "its format is 7"},
 		"an envelope without a format":     {[]byte(`{"dstack_plan": 0}`), "not a file that dstack plan --out has written"},
-		"two plans in one file":            {append(bytes.Clone(whole), whole...), "it is not whole"},
+		"two plans in one file":            {append(bytes.Clone(whole), whole...), "does not match its checksum"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, tc.data, 0o600))
@@ -103,6 +114,46 @@ func TestFilesThatAreNoPlan(t *testing.T) {
 			require.NotEmpty(t, wrong.Fix)
 		})
 	}
+}
+
+// repacked is a saved plan with other content under the same header.
+func repacked(t *testing.T, whole []byte, old, with string) []byte {
+	t.Helper()
+	at := bytes.Index(whole, []byte("}\n")) + 2
+	z, err := gzip.NewReader(bytes.NewReader(whole[at:]))
+	require.NoError(t, err)
+	body, err := io.ReadAll(z)
+	require.NoError(t, err)
+	changed := bytes.Replace(body, []byte(old), []byte(with), 1)
+	require.NotEqual(t, body, changed)
+	out := bytes.NewBuffer(bytes.Clone(whole[:at]))
+	w := gzip.NewWriter(out)
+	_, err = w.Write(changed)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+func flipped(data []byte, at int) []byte {
+	out := bytes.Clone(data)
+	out[at] ^= 1
+	return out
+}
+
+func TestASavedPlanIsCompact(t *testing.T) {
+	p := sample(madeAt)
+	one := p.Changes[0]
+	p.Changes = nil
+	for i := range 1000 {
+		c := *one
+		c.Address = fmt.Sprintf("fleet.lab.instance[%d]", i)
+		p.Changes = append(p.Changes, &c)
+	}
+	path := filepath.Join(t.TempDir(), "large.plan")
+	require.NoError(t, plan.Write(path, p))
+	text, err := json.Marshal(p)
+	require.NoError(t, err)
+	require.Less(t, len(read(t, path)), len(text)/10)
 }
 
 func TestAPlanOfALaterFormatIsNotRead(t *testing.T) {
