@@ -127,12 +127,15 @@ func newMarkdown(p *plan.Plan, o MarkdownOptions) *markdown {
 	return m
 }
 
+// fits tells whether there is room for a section and the line after it.
+func (m *markdown) fits(s string) bool { return len(s)+1 <= m.room }
+
 // claim takes room for a section, if there is enough.
 func (m *markdown) claim(s string) bool {
 	if s == "" {
 		return true
 	}
-	if len(s)+1 > m.room {
+	if !m.fits(s) {
 		return false
 	}
 	m.room -= len(s) + 1

@@ -30,12 +30,12 @@ func (m *markdown) changes(left *missing) (names, table string) {
 	}
 	rows, rest := m.rows(dangerous), m.groups(others)
 	listed := dangerous
-	if len(tableHead)+len(rows)+len(rest) > m.room {
+	if !m.fits(tableHead + rows + rest) {
 		rows, listed, names = "", nil, m.names(dangerous, left)
 		m.claim(names)
 	}
 	if len(m.blocks) <= mostRows {
-		if all := m.rows(others); len(tableHead)+len(rows)+len(all) <= m.room {
+		if all := m.rows(others); m.fits(tableHead + rows + all) {
 			rest, listed = all, slices.Concat(listed, others)
 		}
 	}

@@ -101,6 +101,29 @@ func TestMarkdownKeepsItsLimits(t *testing.T) {
 	})
 }
 
+// TestMarkdownAtEveryLimit has one plan at all limits around those at which its table stops fitting.
+func TestMarkdownAtEveryLimit(t *testing.T) {
+	p := rendertest.Night()
+	for i := range 20 {
+		p.Changes = append(p.Changes, &plan.Change{Address: fmt.Sprintf("volume.v%d", i), Kind: "volume", Backend: "aws", Action: plan.Delete, Reason: "a reason"})
+	}
+	rows := 0
+	for limit := 2000; limit < 2400; limit++ {
+		got := Markdown(p, MarkdownOptions{Limit: limit})
+		require.LessOrEqual(t, len(got), limit)
+		if !strings.Contains(string(got), "\n- destroy ") {
+			rows++
+		}
+		first, _, _ := strings.Cut(string(got), "\n")
+		if missing := len(unnamed(got, p)); missing > 0 {
+			require.Contains(t, first, fmt.Sprintf("%d destroyed or replaced without a name here", missing), "limit %d", limit)
+		} else {
+			require.NotContains(t, first, "without a name", "limit %d", limit)
+		}
+	}
+	require.True(t, 0 < rows && rows < 400, "the limits have the one at which the rows fit: %d", rows)
+}
+
 // fits checks what is true of any Markdown: its size in every unit, and its form.
 func fits(t require.TestingT, md []byte, limit int) {
 	text := string(md)
