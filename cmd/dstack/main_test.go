@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/dstackai/dstack-planner/internal/jsonschema"
 )
 
 // bin is the folder of the programs as make build leaves them, with the fake provider beside them.
@@ -81,6 +83,7 @@ func scripts(t *testing.T, dir string) testscript.Params {
 			"commit":   gitCommit,
 			"escapes":  escapes,
 			"grow":     grow,
+			"conforms": conforms,
 		},
 	}
 }
@@ -266,6 +269,26 @@ func grow(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n<<20))
+}
+
+// conforms SCHEMA FILE holds a file against a schema of docs; of events, each of its lines.
+func conforms(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: conforms plan|events FILE")
+	}
+	schema, err := os.ReadFile(filepath.Join(mustGetwd(), "..", "..", "docs", args[0]+".schema.json"))
+	ts.Check(err)
+	checker, err := jsonschema.Closed(schema)
+	ts.Check(err)
+	documents := []string{ts.ReadFile(args[1])}
+	if args[0] == "events" {
+		documents = strings.Split(strings.TrimSuffix(documents[0], "\n"), "\n")
+	}
+	for _, one := range documents {
+		if err := checker.Check([]byte(one)); err != nil {
+			ts.Fatalf("%v\n%s", err, one)
+		}
+	}
 }
 
 // [!] holds TEXT PATH... checks whether any file at or below the paths holds a text.

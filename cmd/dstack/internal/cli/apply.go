@@ -407,16 +407,16 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 		t.Follow = a.follow(p, st)
 	}
 	if a.json {
-		level := "info"
+		level := levelInfo
 		if code != exitOK {
-			level = "error"
+			level = levelError
 		}
 		outputs := map[string]any(nil)
 		if code == exitOK {
 			outputs = outputsJSON(st.Outputs())
 		}
 		first, _, _ := strings.Cut(t.Text(render.Options{Width: 1000}), "\n")
-		a.events.emit(event{Level: level, Type: "apply_complete", Message: first, Plan: p.ID, Serial: t.Serial, Outputs: outputs,
+		a.events.emit(event{Level: level, Type: eventApplyComplete, Message: first, Plan: p.ID, Serial: t.Serial, Outputs: outputs,
 			Tally: &tally{Done: t.Done, Failed: len(t.Failed), NotStarted: len(t.NotStarted)}})
 		return code
 	}

@@ -47,7 +47,7 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 	}
 	if !planner.Changed(p) {
 		if a.json {
-			a.events.emit(event{Type: "apply_complete", Message: "The plan has no changes.", Plan: p.ID, Tally: &tally{}})
+			a.events.emit(event{Type: eventApplyComplete, Message: "The plan has no changes.", Plan: p.ID, Tally: &tally{}})
 		} else {
 			a.printf("%s has no changes. Nothing was done.\n", path)
 		}
@@ -85,7 +85,7 @@ func (a *app) alreadyApplied(name string, at time.Time) {
 	}
 	text += ". Nothing was done."
 	if a.json {
-		a.events.emit(event{Type: "apply_complete", Message: text, Tally: &tally{}})
+		a.events.emit(event{Type: eventApplyComplete, Message: text, Tally: &tally{}})
 		return
 	}
 	a.printf("%s\n", text)

@@ -24,32 +24,70 @@ type events struct {
 
 // event is one line. What belongs to the type is in the fields below message.
 type event struct {
-	Time     time.Time `json:"time"`
-	Level    string    `json:"level"`
-	Type     string    `json:"type"`
-	Address  string    `json:"address,omitempty"`
-	Previous string    `json:"previous_address,omitempty"`
-	Message  string    `json:"message"`
+	Time     time.Time  `json:"time"`
+	Level    eventLevel `json:"level"`
+	Type     eventType  `json:"type"`
+	Address  string     `json:"address,omitempty"`          // of the resource, output or policy that it is about
+	Previous string     `json:"previous_address,omitempty"` // of what has moved
+	Message  string     `json:"message"`                    // a sentence for people
 
-	Version    string           `json:"dstack_version,omitempty"`
-	Action     plan.Action      `json:"-"`
-	Actions    []string         `json:"actions,omitempty"`
-	Reason     string           `json:"reason,omitempty"`
-	Gone       bool             `json:"gone,omitempty"`
-	Result     string           `json:"result,omitempty"`
-	Op         string           `json:"operation,omitempty"`
-	Phase      string           `json:"phase,omitempty"`
-	Done       int64            `json:"done,omitempty"`
-	Total      int64            `json:"total,omitempty"`
-	Elapsed    float64          `json:"elapsed_seconds,omitempty"`
-	Error      string           `json:"error,omitempty"`
-	Plan       string           `json:"plan,omitempty"`
-	Serial     uint64           `json:"serial,omitempty"`
-	Summary    *plan.Summary    `json:"summary,omitempty"`
-	Tally      *tally           `json:"tally,omitempty"`
-	Outputs    map[string]any   `json:"outputs,omitempty"`
-	Diagnostic *diag.Diagnostic `json:"diagnostic,omitempty"`
+	Version    string            `json:"dstack_version,omitempty"`
+	Actions    []string          `json:"actions,omitempty"` // as in a plan: delete, create
+	Reason     string            `json:"reason,omitempty"`
+	Gone       bool              `json:"gone,omitempty"` // deleted outside of dstack
+	Result     plan.PolicyResult `json:"result,omitempty"`
+	Op         plan.Op           `json:"operation,omitempty"` // of a step
+	Phase      string            `json:"phase,omitempty"`     // as the provider says: waiting for SSH
+	Done       int64             `json:"done,omitempty"`      // of total, in a unit that the phase knows
+	Total      int64             `json:"total,omitempty"`
+	Elapsed    float64           `json:"elapsed_seconds,omitempty"` // since the step started
+	Error      string            `json:"error,omitempty"`
+	Plan       string            `json:"plan,omitempty"`    // the id of the plan
+	Serial     uint64            `json:"serial,omitempty"`  // of the state: that the plan was made from, or that apply wrote
+	Summary    *plan.Summary     `json:"summary,omitempty"` // what the plan counts
+	Tally      *tally            `json:"tally,omitempty"`
+	Outputs    map[string]any    `json:"outputs,omitempty"`
+	Diagnostic *diag.Diagnostic  `json:"diagnostic,omitempty"`
 }
+
+// eventLevel says how much an event matters.
+type eventLevel string
+
+// Levels of events.
+const (
+	levelInfo  eventLevel = "info"
+	levelWarn  eventLevel = "warn"
+	levelError eventLevel = "error"
+)
+
+// eventType says what an event is about.
+type eventType string
+
+// Types of events, in the order in which they are met.
+const (
+	eventVersion       eventType = "version" // the first line
+	eventDiagnostic    eventType = "diagnostic"
+	eventDrift         eventType = "drift"
+	eventNotChecked    eventType = "not_checked"
+	eventPlannedMove   eventType = "planned_move"
+	eventPlannedChange eventType = "planned_change"
+	eventDeferred      eventType = "deferred"
+	eventPlannedOutput eventType = "planned_output"
+	eventPolicy        eventType = "policy"
+	eventChangeSummary eventType = "change_summary" // the end of a plan
+
+	// What happens to steps: the types of package apply.
+	eventApplyStart       eventType = "apply_start"
+	eventApplyProgress    eventType = "apply_progress"
+	eventApplyRetry       eventType = "apply_retry"
+	eventApplyCandidate   eventType = "apply_candidate"
+	eventApplyDone        eventType = "apply_done"
+	eventApplyFailed      eventType = "apply_failed"
+	eventApplySkipped     eventType = "apply_skipped"
+	eventApplyInterrupted eventType = "apply_interrupted"
+	eventInterrupt        eventType = "interrupt"
+	eventApplyComplete    eventType = "apply_complete" // the end of an apply
+)
 
 // tally is how an apply ended.
 type tally struct {
@@ -60,7 +98,7 @@ type tally struct {
 
 func newEvents(a *app) *events {
 	e := &events{out: a.out, now: a.now}
-	e.emit(event{Type: "version", Message: "dstack " + a.version, Version: a.version})
+	e.emit(event{Type: eventVersion, Message: "dstack " + a.version, Version: a.version})
 	return e
 }
 
@@ -72,7 +110,7 @@ func (e *events) emit(ev event) {
 	}
 	ev.Time = ev.Time.UTC()
 	if ev.Level == "" {
-		ev.Level = "info"
+		ev.Level = levelInfo
 	}
 	line, err := render.JSONLine(ev)
 	if err == nil {
@@ -85,11 +123,11 @@ func (e *events) emit(ev event) {
 
 func (e *events) diagnostics(list diag.List) {
 	for _, d := range list {
-		level := "error"
+		level := levelError
 		if d.Severity == diag.Warning {
-			level = "warn"
+			level = levelWarn
 		}
-		e.emit(event{Level: level, Type: "diagnostic", Address: d.Address, Message: d.Summary, Diagnostic: d})
+		e.emit(event{Level: level, Type: eventDiagnostic, Address: d.Address, Message: d.Summary, Diagnostic: d})
 	}
 }
 
@@ -100,40 +138,40 @@ func (e *events) plan(p *plan.Plan) {
 		if d.Gone {
 			what = "is gone"
 		}
-		e.emit(event{Type: "drift", Address: d.Address, Message: d.Address + " " + what, Gone: d.Gone})
+		e.emit(event{Type: eventDrift, Address: d.Address, Message: d.Address + " " + what, Gone: d.Gone})
 	}
 	for _, n := range p.NotChecked {
-		e.emit(event{Level: "warn", Type: "not_checked", Address: n.Address, Message: n.Address + ": " + n.Text})
+		e.emit(event{Level: levelWarn, Type: eventNotChecked, Address: n.Address, Message: n.Address + ": " + n.Text})
 	}
 	for _, m := range p.Moves {
-		e.emit(event{Type: "planned_move", Address: m.To, Previous: m.From, Message: m.To + ": moved from " + m.From})
+		e.emit(event{Type: eventPlannedMove, Address: m.To, Previous: m.From, Message: m.To + ": moved from " + m.From})
 	}
 	for _, c := range p.Changes {
 		if c.Action == plan.NoOp {
 			continue // only its address changes
 		}
-		e.emit(event{Type: "planned_change", Previous: c.PreviousAddress, Address: c.Address, Message: fmt.Sprintf("%s: %s", c.Address, strings.ReplaceAll(string(c.Action), ",", " then ")),
+		e.emit(event{Type: eventPlannedChange, Previous: c.PreviousAddress, Address: c.Address, Message: fmt.Sprintf("%s: %s", c.Address, strings.ReplaceAll(string(c.Action), ",", " then ")),
 			Actions: strings.Split(string(c.Action), ","), Reason: c.Reason})
 	}
 	for _, n := range p.Deferred {
-		e.emit(event{Type: "deferred", Address: n.Address, Message: n.Address + " is deferred: " + n.Text})
+		e.emit(event{Type: eventDeferred, Address: n.Address, Message: n.Address + " is deferred: " + n.Text})
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Outputs)) {
 		if o := p.Outputs[name]; o.Action != plan.NoOp {
-			e.emit(event{Type: "planned_output", Address: "output." + name, Message: "output." + name + ": " + string(o.Action), Actions: strings.Split(string(o.Action), ",")})
+			e.emit(event{Type: eventPlannedOutput, Address: "output." + name, Message: "output." + name + ": " + string(o.Action), Actions: strings.Split(string(o.Action), ",")})
 		}
 	}
 	for _, r := range p.Policies {
-		level := "info"
+		level := levelInfo
 		switch {
 		case r.Denies():
-			level = "error"
+			level = levelError
 		case r.Result != plan.PolicyPassed:
-			level = "warn"
+			level = levelWarn
 		}
-		e.emit(event{Level: level, Type: "policy", Address: "policy." + r.Name, Message: strings.TrimSuffix(fmt.Sprintf("%s %s: %s", r.Name, r.Result, r.Message), ": "), Result: string(r.Result)})
+		e.emit(event{Level: level, Type: eventPolicy, Address: "policy." + r.Name, Message: strings.TrimSuffix(fmt.Sprintf("%s %s: %s", r.Name, r.Result, r.Message), ": "), Result: r.Result})
 	}
 	e.diagnostics(p.Diagnostics)
 	first, _, _ := strings.Cut(render.Text(p, render.Options{Width: 1000}), "\n")
-	e.emit(event{Type: "change_summary", Message: first, Summary: &p.Summary, Plan: p.ID, Serial: p.Serial})
+	e.emit(event{Type: eventChangeSummary, Message: first, Summary: &p.Summary, Plan: p.ID, Serial: p.Serial})
 }

@@ -93,16 +93,16 @@ func (g *progress) observe(e apply.Event) {
 
 // emit prints an event for programs.
 func (g *progress) emit(e apply.Event, shown render.Event) {
-	level := "info"
+	level := levelInfo
 	switch e.Type {
 	case apply.EventFailed:
-		level = "error"
+		level = levelError
 	case apply.EventRetry, apply.EventSkipped, apply.EventInterrupted:
-		level = "warn"
+		level = levelWarn
 	}
 	// The line without its time is the sentence.
 	_, message, _ := strings.Cut(shown.Line(), "  ")
-	g.app.events.emit(event{Time: e.Time, Level: level, Type: "apply_" + string(e.Type), Address: e.Address, Message: message, Op: string(e.Op),
+	g.app.events.emit(event{Time: e.Time, Level: level, Type: eventType("apply_" + e.Type), Address: e.Address, Message: message, Op: e.Op,
 		Phase: e.Phase, Done: e.Done, Total: e.Total, Elapsed: e.Elapsed.Seconds(), Error: e.Error})
 }
 
@@ -126,7 +126,7 @@ func (g *progress) interrupted() {
 	}
 	g.erase()
 	if g.app.json {
-		g.app.events.emit(event{Level: "warn", Type: "interrupt", Message: text})
+		g.app.events.emit(event{Level: levelWarn, Type: eventInterrupt, Message: text})
 		return
 	}
 	g.app.say("%s", render.Clean(text))
