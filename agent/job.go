@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/dstackai/dstack-planner/agent/api"
-	"github.com/dstackai/dstack-planner/agent/internal/cgroup"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
 // Files in the folder of a job.
@@ -16,9 +16,6 @@ const (
 	lockFile    = "lock"
 	controlSock = "control.sock"
 	logDir      = "log"
-	workDir     = "work"
-	linksDir    = "mnt"
-	rootDir     = "root"
 	errorsFile  = "supervisor.log"
 )
 
@@ -44,44 +41,10 @@ type status struct {
 	ExitCode   *int       `json:"exit_code,omitempty"`
 	StartedAt  time.Time  `json:"started_at,omitzero"`
 	FinishedAt time.Time  `json:"finished_at,omitzero"`
-	// PID leads the job's session; Started tells it from a later process of the same number.
-	PID     int   `json:"pid,omitempty"`
-	Started int64 `json:"started,omitempty"`
+	// Handle is what the attempt is found by.
+	runtime.Handle
 	// Supervisor is the process that writes this.
-	Supervisor int          `json:"supervisor"`
-	Cgroup     cgroup.Group `json:"cgroup,omitzero"`
-}
-
-// task is what the supervisor is told, through a pipe.
-type task struct {
-	Spec    api.JobSpec `json:"spec"`
-	Base    []string    `json:"base"`
-	Program string      `json:"program"`
-	// Mounts is the way in which mounts work, as in api.Facts.
-	Mounts      string   `json:"mounts"`
-	GPUs        []string `json:"gpus"`
-	MachineGPUs int      `json:"machine_gpus"`
-}
-
-// stageTask is what the stage is told, through a pipe.
-type stageTask struct {
-	// Root is where a root is built and entered; empty leaves the machine's.
-	Root   string      `json:"root,omitempty"`
-	Mounts []api.Mount `json:"mounts,omitempty"`
-	Shm    int64       `json:"shm,omitempty"`
-	User   *api.User   `json:"user,omitempty"`
-	Dir    string      `json:"dir"`
-	Argv   []string    `json:"argv"`
-	Env    []string    `json:"env"`
-	// Check only tries whether a root can be built.
-	Check bool `json:"check,omitempty"`
-}
-
-// stageError is what the stage answers when it could not become the job.
-type stageError struct {
-	// Code is the exit code of a job whose program could not be executed, and 0 when things went wrong before that.
-	Code    int    `json:"code"`
-	Message string `json:"message"`
+	Supervisor int `json:"supervisor"`
 }
 
 // Messages on a supervisor's control socket, one JSON object a line.
@@ -105,12 +68,6 @@ type (
 const (
 	lockFD  = 3
 	readyFD = 4
-)
-
-// stageFDs are the files that a stage inherits beside the standard ones.
-const (
-	taskFD  = 3
-	errorFD = 4
 )
 
 func jobPath(dir, id string, elem ...string) string {

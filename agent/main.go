@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/dstackai/dstack-planner/agent/gateway"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/internal/version"
 )
 
@@ -35,9 +36,6 @@ const usage = `dstack-agent runs jobs on one machine. It is started by dstack.
   dstack-agent version
 `
 
-// errReported is the error of a command that has told it to somebody else than the user.
-var errReported = errors.New("reported")
-
 // command is one subcommand; it reads its own flags.
 type command struct {
 	name string
@@ -56,7 +54,7 @@ func commands() []command {
 	return []command{
 		{"serve", runServe},
 		{"supervise", runSupervise},
-		{"stage", runStage},
+		{"stage", func(context.Context, streams, []string) error { return process.Stage() }},
 		{"facts", runFacts},
 		{"gateway", runGateway},
 		{"hello", runHello},
@@ -84,7 +82,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		switch {
 		case err == nil:
 			return exitOK
-		case errors.Is(err, errReported):
+		case errors.Is(err, process.ErrReported):
 			return exitError
 		case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
 			fmt.Fprintln(errOut, "dstack-agent:", err)

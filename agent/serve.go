@@ -16,6 +16,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
 
@@ -83,7 +84,7 @@ func Serve(ctx context.Context, o Options) error {
 	defer quit()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	s := &server{
-		dir: dir, program: program, base: baseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
+		dir: dir, program: program, base: process.BaseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
 		quit: quit, watching: watching, jobs: make(map[string]*job), locks: newLocks(o.Blocks, facts.GPUs),
 	}
 	defer s.watchers.Wait()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
 // readyWait is how long a supervisor may take to say that it has taken over.
@@ -132,7 +133,7 @@ func (s *server) startSupervisor(j *job, spec api.JobSpec) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = json.NewEncoder(in).Encode(task{
+	err = json.NewEncoder(in).Encode(runtime.Task{
 		Spec: spec, Base: s.base, Program: s.program, Mounts: s.facts.Mounts, GPUs: j.rec.GPUs, MachineGPUs: len(s.facts.GPUs),
 	})
 	in.Close()
@@ -173,4 +174,20 @@ func digest(spec api.JobSpec, salt string) string {
 	mac := hmac.New(sha256.New, []byte(salt))
 	mac.Write(canonical(spec))
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// withoutValues keeps the names of variables only.
+func withoutValues(env []string) []string {
+	var names []string
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		names = append(names, name)
+	}
+	return names
+}
+
+// withoutSecrets is the specification as it may be written and shown.
+func withoutSecrets(spec api.JobSpec) api.JobSpec {
+	spec.Env = withoutValues(spec.Env)
+	return spec
 }

@@ -18,13 +18,15 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
 
 // supervisor is the process that holds one job's life.
 type supervisor struct {
 	dir  string
-	task task
+	task runtime.Task
 	log  *joblog.Writer
 
 	asks chan ask
@@ -61,7 +63,8 @@ func runSupervise(_ context.Context, s streams, args []string) error {
 	if err := json.NewDecoder(s.in).Decode(&sup.task); err != nil {
 		return fmt.Errorf("read what to supervise: %w; this command is run by the agent only", err)
 	}
-	if err := becomeSubreaper(); err != nil {
+	sup.task.Dir = sup.dir
+	if err := process.Adopt(); err != nil {
 		return fmt.Errorf("adopt orphans: %w", err)
 	}
 	listener, err := sock.Listen(sup.dir, controlSock)
@@ -209,18 +212,13 @@ func (s *supervisor) watch(conn net.Conn) {
 
 // run runs the job and returns when it has ended and nothing of it is left.
 func (s *supervisor) run() error {
-	life := &life{supervisor: s, signals: make(chan os.Signal, 8)}
-	signal.Notify(life.signals, syscall.SIGCHLD, syscall.SIGTERM)
+	life := &life{supervisor: s, runtime: process.Runtime{}, signals: make(chan os.Signal, 1)}
+	signal.Notify(life.signals, syscall.SIGTERM)
 	defer signal.Stop(life.signals)
 	end := life.live()
 	if err := s.log.Close(); err != nil && end.Message == "" {
 		end.Message = fmt.Sprintf("the end of the log may be missing: %v", err)
 	}
-	group := s.status().Cgroup
-	if err := group.Remove(); err != nil && end.Message == "" {
-		end.Message = err.Error()
-	}
-	os.Remove(filepath.Join(s.dir, rootDir))
 	return s.update(func(st *status) {
 		final, ok := end.Reason.Final()
 		if !ok {
@@ -228,7 +226,7 @@ func (s *supervisor) run() error {
 		}
 		st.Status, st.Reason, st.Message, st.ExitCode = final, end.Reason, end.Message, end.ExitCode
 		st.FinishedAt = time.Now().UTC()
-		st.Cgroup.Paths = nil
+		st.Handle = end.Left
 	})
 }
 
@@ -237,6 +235,8 @@ type ending struct {
 	Reason   api.Reason
 	Message  string
 	ExitCode *int
+	// Left is what is left of the attempt's handle.
+	Left runtime.Handle
 }
 
 // checkPort makes sure that what answers at the job's port later is the job.

@@ -14,7 +14,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
-	"github.com/dstackai/dstack-planner/agent/internal/proc"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
 
@@ -159,15 +159,12 @@ func (s *server) interrupted(j *job) {
 	if said, err := os.ReadFile(filepath.Join(j.dir, errorsFile)); err == nil && len(said) > 0 {
 		message += ": " + lastBytes(string(said), 1000)
 	}
-	if left := killRemains(st, j.dir); left > 0 {
-		message += fmt.Sprintf("; %d of the job's processes cannot be killed", left)
+	// The agent's end does not keep what is left from its end.
+	left, err := process.Runtime{}.Remove(context.WithoutCancel(s.watching), j.dir, st.Handle)
+	if err != nil {
+		message += "; " + err.Error()
 	}
-	if err := st.Cgroup.Remove(); err != nil {
-		s.log.Warn("control group stays", "job", j.rec.Spec.ID, "error", err)
-	} else {
-		st.Cgroup.Paths = nil
-	}
-	os.Remove(filepath.Join(j.dir, rootDir))
+	st.Handle = left
 	if err := joblog.Append(filepath.Join(j.dir, logDir), message, time.Now()); err != nil {
 		s.log.Warn("log cannot be ended", "job", j.rec.Spec.ID, "error", err)
 	}
@@ -177,27 +174,6 @@ func (s *server) interrupted(j *job) {
 		s.log.Error("end of job cannot be recorded", "job", j.rec.Spec.ID, "error", err)
 	}
 	j.change(func() { j.st = st })
-}
-
-// killRemains kills what is left of a job without a supervisor and returns how many processes would not go.
-func killRemains(st status, dir string) int {
-	deadline := time.Now().Add(killWait)
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		left, err := proc.Remains(st.PID, st.Started, jobMarker(dir))
-		if err != nil {
-			return 0
-		}
-		for _, pid := range st.Cgroup.Processes() {
-			if p, ok := proc.Find(pid); ok && !p.Zombie {
-				left = append(left, p)
-			}
-		}
-		if len(left) == 0 || time.Now().After(deadline) {
-			return len(left)
-		}
-		proc.Kill(left)
-		time.Sleep(wait)
-	}
 }
 
 func lastBytes(s string, n int) string {

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -44,3 +45,6 @@ func fromInfo(info *unix.KinfoProc) Process {
 
 // hasEnv finds nothing: macOS shows the environment of other processes to nobody but a debugger.
 func hasEnv(int, string) bool { return false }
+
+// Environ is an error: macOS shows the environment of other processes to nobody but a debugger.
+func Environ(int) ([]string, error) { return nil, errors.ErrUnsupported }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -57,18 +58,25 @@ func parseStat(pid int, data []byte) (Process, bool) {
 	return p, err1 == nil && err2 == nil && err3 == nil
 }
 
+// Environ returns the environment that a process was started with.
+func Environ(pid int) ([]string, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return nil, fmt.Errorf("read environment of process %d: %w", pid, err)
+	}
+	var env []string
+	for v := range bytes.SplitSeq(data, []byte{0}) {
+		if len(v) > 0 {
+			env = append(env, string(v))
+		}
+	}
+	return env, nil
+}
+
 func hasEnv(pid int, entry string) bool {
 	if entry == "" {
 		return false
 	}
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil {
-		return false
-	}
-	for v := range bytes.SplitSeq(data, []byte{0}) {
-		if string(v) == entry {
-			return true
-		}
-	}
-	return false
+	env, err := Environ(pid)
+	return err == nil && slices.Contains(env, entry)
 }

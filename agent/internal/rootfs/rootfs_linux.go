@@ -68,6 +68,31 @@ func Enter(at string, mounts []api.Mount, shm int64) error {
 	return pivot(at)
 }
 
+// Join makes the root and the mounts of another process those of this thread, which goes on to execute a program.
+func Join(pid int) error {
+	path := fmt.Sprintf("/proc/%d/ns/mnt", pid)
+	theirs, err := os.Readlink(path)
+	if err != nil {
+		return fmt.Errorf("find the mounts of process %d: %w", pid, err)
+	}
+	if ours, err := os.Readlink("/proc/thread-self/ns/mnt"); err == nil && ours == theirs {
+		return nil
+	}
+	ns, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("find the mounts of process %d: %w", pid, err)
+	}
+	defer ns.Close()
+	// A thread that shares its working directory with others may not change its mounts.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("leave the working directory of the other threads: %w", err)
+	}
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("enter the mounts of the job, which only an agent of root can: %w", err)
+	}
+	return nil
+}
+
 // pivot makes the folder at the root. Both roots are mounted at the same place for a moment, so that no folder is needed to
 // put the old one in.
 func pivot(at string) error {

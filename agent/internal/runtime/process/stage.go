@@ -1,7 +1,6 @@
-package agent
+package process
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/rootfs"
 )
 
@@ -22,9 +22,41 @@ const (
 	exitNoProgram     = 127
 )
 
-// runStage becomes the job. It runs in the job's namespaces and control group already; whatever keeps it from executing the
-// job's program is written to the errors' pipe, which the kernel closes when the program is executed.
-func runStage(_ context.Context, _ streams, _ []string) error {
+// ErrReported is the error of a stage that has told it to its supervisor.
+var ErrReported = errors.New("reported")
+
+// stageTask is what the stage is told, through a pipe.
+type stageTask struct {
+	// Root is where a root is built and entered; empty leaves the machine's.
+	Root   string      `json:"root,omitempty"`
+	Mounts []api.Mount `json:"mounts,omitempty"`
+	Shm    int64       `json:"shm,omitempty"`
+	User   *api.User   `json:"user,omitempty"`
+	Dir    string      `json:"dir"`
+	Argv   []string    `json:"argv"`
+	Env    []string    `json:"env"`
+	// Join is a process whose mounts are entered, instead of building a root.
+	Join int `json:"join,omitempty"`
+	// Check only tries whether a root can be built.
+	Check bool `json:"check,omitempty"`
+}
+
+// stageError is what the stage answers when it could not become the job.
+type stageError struct {
+	// Code is the exit code of a job whose program could not be executed, and 0 when things went wrong before that.
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// stageFDs are the files that a stage inherits beside the standard ones.
+const (
+	taskFD  = 3
+	errorFD = 4
+)
+
+// Stage becomes the job. It runs in the job's namespaces and control group already; whatever keeps it from executing the
+// job's program is written to the errors' pipe, which the kernel closes when the program is executed; ErrReported is returned for it.
+func Stage() error {
 	// Rights of a thread are kept by what that thread executes.
 	runtime.LockOSThread()
 	unix.CloseOnExec(taskFD)
@@ -47,7 +79,7 @@ func runStage(_ context.Context, _ streams, _ []string) error {
 	}
 	out := os.NewFile(errorFD, "error")
 	json.NewEncoder(out).Encode(report)
-	return errReported
+	return ErrReported
 }
 
 // hearSignals undoes what whoever started the agent may have had ignored, such as a shell that ran it in the background: a
@@ -77,6 +109,11 @@ func (t stageTask) run() error {
 	// the job names is a path of the job's root.
 	if t.Root != "" {
 		if err := rootfs.Enter(t.Root, t.Mounts, t.Shm); err != nil {
+			return err
+		}
+	}
+	if t.Join > 0 {
+		if err := rootfs.Join(t.Join); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package process
 
 import (
 	"os"
@@ -8,14 +8,14 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
 // defaultPath is the PATH of jobs whose agent has none.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// baseEnv picks from an environment what jobs may see of their agent's.
-func baseEnv(environ []string) []string {
+// BaseEnv picks from an environment what jobs may see of their agent's.
+func BaseEnv(environ []string) []string {
 	passed := []string{"PATH", "LANG", "TZ", "TMPDIR", "HOME", "USER"}
 	var base []string
 	for _, v := range environ {
@@ -32,7 +32,7 @@ func jobMarker(dir string) string { return "DSTACK_AGENT_JOB=" + dir }
 
 // jobEnv is the whole environment of a job: what the machine gives it, then what its specification says. mountRoot is empty
 // where mounts are at their own paths.
-func jobEnv(t task, dir, mountRoot string) []string {
+func jobEnv(t runtime.Task, mountRoot string) []string {
 	env := []string{"PATH=" + defaultPath, "HOME=/"}
 	env = append(env, t.Base...)
 	if u := t.Spec.User; u != nil && int(u.UID) != os.Geteuid() {
@@ -49,7 +49,7 @@ func jobEnv(t task, dir, mountRoot string) []string {
 		env = append(env, "CUDA_VISIBLE_DEVICES="+ids, "NVIDIA_VISIBLE_DEVICES="+visible)
 	}
 	env = append(env, t.Spec.Env...)
-	return lastOfEach(append(env, jobMarker(dir)))
+	return lastOfEach(append(env, jobMarker(t.Dir)))
 }
 
 // userEnv is what changes with the user that a job runs as. A user whom the machine does not know has no home.
@@ -76,22 +76,6 @@ func lastOfEach(env []string) []string {
 		out = append(out, v)
 	}
 	return out
-}
-
-// withoutValues keeps the names of variables only.
-func withoutValues(env []string) []string {
-	var names []string
-	for _, v := range env {
-		name, _, _ := strings.Cut(v, "=")
-		names = append(names, name)
-	}
-	return names
-}
-
-// withoutSecrets is the specification as it may be written and shown.
-func withoutSecrets(spec api.JobSpec) api.JobSpec {
-	spec.Env = withoutValues(spec.Env)
-	return spec
 }
 
 // lookup finds the program that a job names, in the PATH that the job has.

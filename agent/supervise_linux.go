@@ -1,8 +1,0 @@
-package agent
-
-import "golang.org/x/sys/unix"
-
-// becomeSubreaper makes this process the parent of every orphan below it, so that no process of the job gets out of sight.
-func becomeSubreaper() error {
-	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-}
