@@ -30,7 +30,7 @@ func screenOf(in, out, errs *os.File, environ func(string) (string, bool)) scree
 	name, _ := environ("TERM")
 	s := screen{inFd: int(in.Fd()), outFd: int(out.Fd())}
 	s.out, s.err = term.IsTerminal(s.outFd), term.IsTerminal(int(errs.Fd()))
-	if term.IsTerminal(s.inFd) {
+	if term.IsTerminal(s.inFd) && !set("CI") {
 		s.questions = errs
 		if !s.err { // it goes to a file, which is not where a question is seen
 			s.questions = nil
