@@ -424,6 +424,7 @@ func (w *walk) inputs(p *plan.Plan) error {
 	for _, s := range w.p.Config.Sources() {
 		p.Sources = append(p.Sources, plan.Source{Path: s.Path, Text: string(s.Text), Digest: s.Digest, Personal: s.Personal})
 	}
+	p.Profile = w.p.Config.Profile()
 	p.Secrets = map[string]string{}
 	for name, v := range w.p.Config.SecretInputs() {
 		raw, err := schema.MarshalValue(v)

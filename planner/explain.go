@@ -215,9 +215,11 @@ func (w *walk) driftOf(it *item, path string) []plan.Link {
 // profileBlock is the profile that stands in where a block is silent, nil if there is none.
 func (w *walk) profileBlock(d *config.Decoded) *config.Decoded {
 	name := desired.Text(d.Value, "profile")
-	v := w.profileOf(d.Addr.Module)
+	if name == "" {
+		return w.profiles.standIn(d.Addr.Module)
+	}
 	for _, p := range w.all {
-		if p.Addr.Type == "profile" && (name == p.Addr.String() || name == "" && !v.IsNull() && v.RawEquals(p.Value)) {
+		if p.Addr.Type == "profile" && name == p.Addr.String() {
 			return p
 		}
 	}

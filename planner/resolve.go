@@ -23,8 +23,7 @@ type resolver struct {
 	state func() *statefile.State
 
 	mu       sync.Mutex
-	profiles map[string]cty.Value
-	defaults map[addr.Module]cty.Value
+	profiles *profiles
 	blocks   map[addr.Block]cty.Value              // what is worth what; forgotten when something of the block changes
 	of       map[addr.Block][]string               // addresses of the recorded resources of each block
 	data     map[addr.Block]map[addr.Key]cty.Value // what the plan has looked up
@@ -151,33 +150,19 @@ func (r *resolver) merged(d *config.Decoded, v cty.Value) cty.Value {
 	if r.profiles == nil {
 		r.readProfiles()
 	}
-	profile := r.profileOf(d.Addr.Module)
-	if name := desired.Text(v, "profile"); name != "" {
-		profile = r.profiles[name]
-	}
-	return desired.Merge(d.Block.Type.Object, v, profile)
-}
-
-// profileOf is the default profile of a module, or of one around it.
-func (r *resolver) profileOf(m addr.Module) cty.Value {
-	w := walk{defaults: r.defaults}
-	return w.profileOf(m)
+	return r.profiles.merged(d, v)
 }
 
 func (r *resolver) readProfiles() {
-	r.profiles, r.defaults = map[string]cty.Value{}, map[addr.Module]cty.Value{}
+	r.profiles = newProfiles(r.p.Config)
 	for _, b := range r.p.Config.Blocks() {
 		if b.Addr.Type != "profile" {
 			continue
 		}
 		for _, m := range r.p.Config.Paths(b, r) {
 			d, err := r.decode(b, addr.Block{Module: m, Type: b.Addr.Type, Name: b.Addr.Name}.Instance(addr.NoKey))
-			if err != nil {
-				continue // whoever uses it was refused when the plan was made
-			}
-			r.profiles[d.Addr.String()] = d.Value
-			if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
-				r.defaults[m] = d.Value
+			if err == nil { // whoever uses a wrong one was refused when the plan was made
+				r.profiles.add(d)
 			}
 		}
 	}

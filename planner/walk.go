@@ -36,7 +36,6 @@ type walk struct {
 	records  map[statefile.Ref]*record
 	found    map[string]providers.Found[cty.Value] // by idempotency key: what open intents had made
 	byBlock  map[addr.Instance][]*record           // recorded instances and jobs of a block's repetition
-	defaults map[addr.Module]cty.Value             // the default profile of each module that has one
 
 	placed *placement // nil in the first walk
 
@@ -48,7 +47,7 @@ type walk struct {
 	runs     map[addr.Block][]*runItem
 	selves   map[addr.Block][]*item // items of blocks that are themselves resources
 	jobsOn   map[string]use         // by address of the instance, from the records
-	profiles map[string]cty.Value
+	profiles *profiles
 	deferred []plan.Note
 	dropped  map[addr.Block]bool // deferred blocks
 	decoded  map[addr.Block]*decodedBlock
@@ -114,11 +113,10 @@ func (w *walk) run(ctx context.Context) error {
 	w.fleets, w.runs, w.selves = map[addr.Block][]*fleetItem{}, map[addr.Block][]*runItem{}, map[addr.Block][]*item{}
 	w.order, w.deferred, w.heldBy = nil, nil, map[string]string{}
 	w.jobsOn = w.busy()
-	w.profiles = map[string]cty.Value{}
+	w.profiles = newProfiles(w.p.Config)
 	w.dropped = map[addr.Block]bool{}
 	w.ended = map[addr.Resource]bool{}
 	w.diags = slices.Clone(w.early)
-	w.defaults = map[addr.Module]cty.Value{}
 	w.triggers = map[triggerKey]map[addr.Key]bool{}
 	w.reads.found = map[addr.Block]map[addr.Key]cty.Value{}
 	for name, b := range w.blocks {
@@ -146,6 +144,7 @@ func (w *walk) run(ctx context.Context) error {
 	w.freeze()
 	w.diags = append(w.diags, w.p.Config.CheckModules(w)...)
 	w.diags = append(w.diags, config.CheckNames(w.all)...)
+	w.diags = append(w.diags, config.CheckDefaults(w.all)...)
 	return nil
 }
 
@@ -226,6 +225,11 @@ func (w *walk) waits(b *config.Block) {
 			if w.meansDropped(config.Target(at, ref)) {
 				w.postpone(at, "it refers to "+mentioned(b, ref)+", which is deferred")
 				break
+			}
+		}
+		for _, p := range w.p.Config.StandIns(b) {
+			if w.meansDropped(p.Addr) {
+				w.postpone(at, p.Addr.String()+" stands in for what it does not say, and is deferred")
 			}
 		}
 	}
@@ -352,36 +356,13 @@ func (w *walk) constant(b *config.Block) bool {
 }
 
 // merged is the block's value with its profile and the defaults.
-func (w *walk) merged(d *config.Decoded, v cty.Value) cty.Value {
-	profile := w.profileOf(d.Addr.Module)
-	if name := desired.Text(v, "profile"); name != "" {
-		profile = w.profiles[name]
-	}
-	return desired.Merge(d.Block.Type.Object, v, profile)
-}
-
-// profileOf is the default profile for what stands in a module: its own, else that of the modules around it, else null.
-func (w *walk) profileOf(m addr.Module) cty.Value {
-	for {
-		if v, ok := w.defaults[m]; ok {
-			return v
-		}
-		call, ok := m.Call()
-		if !ok {
-			return cty.NullVal(schema.Of[schema.Profile]().Type())
-		}
-		m = call.Module
-	}
-}
+func (w *walk) merged(d *config.Decoded, v cty.Value) cty.Value { return w.profiles.merged(d, v) }
 
 func (w *walk) expand(d *config.Decoded) []*item {
 	switch d.Addr.Type {
 	case "profile":
 		w.values[d.Addr.Block] = withAddress(d.Value, d.Addr.String())
-		w.profiles[d.Addr.String()] = d.Value
-		if v, _ := d.Value.GetAttr("default").Unmark(); v.IsKnown() && !v.IsNull() && v.True() {
-			w.defaults[d.Addr.Module] = d.Value
-		}
+		w.profiles.add(d)
 	case "fleet":
 		return w.fleet(d)
 	case "volume", "gateway":

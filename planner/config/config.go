@@ -22,6 +22,8 @@ type Config struct {
 	sources   []Source
 	lock      *moduleLock            // nil while no source of a module asked for it
 	texts     map[string][]byte      // by file name: all that was read, variable files too
+	profile   string                 // that was chosen to stand in where none is named, "" if none
+	defaults  map[*Module][]*Block   // profiles that may stand in there
 	given     map[string][]hcl.Range // by name of a file of variables: the values in it that may be secrets
 	modules   []*Module              // the root first, each before those that it calls
 	main      *Module                // the first of them

@@ -31,6 +31,9 @@ type LoadOptions struct {
 	Sources []Source
 	// Home is a folder whose config.dstack.hcl may hold backends and profiles, DSTACK_HOME. "" means none.
 	Home string
+	// Profile is the name of the profile that stands in for what blocks do not say, instead of the one that says default:
+	// DSTACK_PROFILE. "" means none.
+	Profile string
 	// Vars are values of variables, in the order of --var and --var-file on the command line; the last one wins.
 	Vars []Assignment
 	// Environ looks up the environment: DSTACK_VAR_name, and the variables that `env` takes from it. nil means an
@@ -76,7 +79,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 		o.Dir = "."
 	}
 	c := &Config{
-		Dir: o.Dir, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{},
+		Dir: o.Dir, profile: o.Profile, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{},
 		inputs: &inputs{environ: o.Environ, read: map[string]string{}}, files: newFileAnswers(o.FileAnswers),
 	}
 	switch {
@@ -118,6 +121,8 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	list = append(list, c.checkReferences()...)
 	list = append(list, c.checkPolicies()...)
 	list = append(list, c.checkRefactors()...)
+	list = append(list, c.checkProfile()...)
+	c.findDefaults()
 	list = append(list, c.sortBlocks()...)
 	found := list.HasErrors()
 	list = append(list, c.evaluateFixed()...)

@@ -109,6 +109,9 @@ func (c *Config) tangle() *tangle {
 				follow(i, b.module, a.uses, a == b.dependOn || a.name == "depends_on")
 			}
 		})
+		for _, p := range c.StandIns(b) {
+			point(i, byBlock[p.Addr], b.DefRange)
+		}
 		if call := b.module.Call; call != nil {
 			point(i, byBlock[call.Addr], b.DefRange)
 			point(t.at[vertex{b.module, "end", ""}], i, b.DefRange)

@@ -51,6 +51,7 @@ func (c *Config) Validate() diag.List {
 	}
 	list = append(list, c.CheckModules(nil)...)
 	list = append(list, CheckNames(decoded)...)
+	list = append(list, CheckDefaults(decoded)...)
 	_, ds := c.Imports()
 	list = append(list, ds...)
 	c.Snippets(list)

@@ -54,6 +54,7 @@ type Plan struct {
 	PolicySets []PolicySet         `json:"policy_sets,omitempty"` // folders of policies beside those of the sources
 	Variables  map[string]Input    `json:"variables,omitempty"`
 	Secrets    map[string]string   `json:"secrets,omitempty"` // sensitive inputs: var.hf_token, env.HF_TOKEN -> digest
+	Profile    string              `json:"profile,omitempty"` // that DSTACK_PROFILE chose
 	Moment     *Moment             `json:"moment,omitempty"`  // nil where everything is the same at any time
 	Backends   map[string]Backend  `json:"backends,omitempty"`
 	Revisions  map[string]Revision `json:"revisions,omitempty"` // by address: what the plan read or changes

@@ -94,7 +94,7 @@ func (a *app) alreadyApplied(name string, at time.Time) {
 // openPlan opens the configuration that a plan was made from: its files and its plain variables are in the plan, its
 // secret ones are given again.
 func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan, moment *config.Moment) (*folder, error) {
-	opts := config.LoadOptions{Environ: a.environ, Version: a.version, Vars: slices.Clone(in.list), Moment: moment}
+	opts := config.LoadOptions{Environ: a.environ, Version: a.version, Vars: slices.Clone(in.list), Moment: moment, Profile: p.Profile}
 	if moment == nil && p.Moment != nil {
 		opts.Moment = &config.Moment{Time: p.Moment.Time.UTC()} // the seed can be read only when the state is known
 	}
