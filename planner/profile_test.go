@@ -48,6 +48,8 @@ func TestWhichProfileIsTheDefault(t *testing.T) {
 		"the chosen one of a person":            {plainFleet + inEurope, inTheWest, "west", "us-west-2"},
 		"the one that is named, not the chosen one": {
 			strings.Replace(plainFleet, "nodes", "profile = profile.europe\n  nodes", 1) + inEurope + inTheWest, "", "west", "eu-west-1"},
+		"the default behind a fleet whose profile is null": {
+			strings.Replace(plainFleet, "nodes", "profile = var.none\n  nodes", 1) + westDefault + "variable \"none\" {\n  default = null\n}\n", "", "", "us-west-2"},
 		"one whose default is a variable": {plainFleet + strings.Replace(westDefault, "= true", "= var.west", 1) + "variable \"west\" {\n  default = true\n}\n", "", "", "us-west-2"},
 		"one that uses what is looked up": {plainFleet + strings.Replace(westDefault, "[\"us-west-2\"]", "[data.offers.west.first.region]", 1) +
 			"data \"offers\" \"west\" {\n  regions = [\"us-west-2\"]\n}\n", "", "", "us-west-2"},

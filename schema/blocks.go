@@ -162,7 +162,7 @@ type Limits struct {
 
 // Profile is the block `profile`.
 type Profile struct {
-	Default        bool `name:"default" doc:"Whether it applies where no profile is named."`
+	Default        bool `name:"default" doc:"Whether it applies where no profile is named. DSTACK_PROFILE chooses another one for that."`
 	Limits         `name:",inline"`
 	Retry          value.RetryPolicy    `name:"retry" default:"off" doc:"Whether, after what and for how long to try again."`
 	MaxDuration    value.OffDuration    `name:"max_duration" doc:"How long a run may last: 6h for a dev environment, 72h for a task and no limit for a service unless set."`

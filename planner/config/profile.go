@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/diag"
@@ -29,7 +30,7 @@ func (c *Config) checkProfile() diag.List {
 // StandIns lists the profiles that may stand in for what the block does not say, because they are chosen or say default: of
 // its module, and of those around it. They count as though it referred to them.
 func (c *Config) StandIns(b *Block) []*Block {
-	if len(c.defaults) == 0 || !b.Type.Repeat || b.Type.Object.Attr("profile") == nil || b.body.attr("profile") != nil {
+	if len(c.defaults) == 0 || !b.Type.Repeat || b.Type.Object.Attr("profile") == nil || namesProfile(b.body.attr("profile")) {
 		return nil
 	}
 	var out []*Block
@@ -37,6 +38,15 @@ func (c *Config) StandIns(b *Block) []*Block {
 		out = append(out, c.defaults[m]...)
 	}
 	return out
+}
+
+// namesProfile tells whether an argument is a reference to a profile, which is never null. Any other expression may be.
+func namesProfile(a *attribute) bool {
+	if a == nil {
+		return false
+	}
+	t, ds := hcl.AbsTraversalForExpr(a.expr)
+	return !ds.HasErrors() && t.RootName() == "profile"
 }
 
 // findDefaults notes the profiles of each module that may be its default.
