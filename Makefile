@@ -46,8 +46,9 @@ golden: ## rewrite golden files; read the diff afterwards
 fuzz: ## run every fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
 
-chaos: ## kill the CLI and providers at random moments of an apply, 50 times each
+chaos: ## kill the CLI and providers at random moments of an apply, 50 times each; print 1 GB into a log
 	CHAOS_RUNS=50 go test ./cmd/dstack -run TestChaos -count=1 -timeout 60m -v
+	AGENT_FLOOD_BYTES=1000000000 go test ./agent -run TestFlood -count=1 -timeout 30m -v
 
 bench: ## benchmarks of load, plan, apply and state at 100, 1,000 and 10,000 resources
 	go test ./... -run '^$$' -bench . -benchmem
