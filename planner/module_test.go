@@ -91,6 +91,9 @@ output "instances" {
 `
 
 func TestModulesAtThreeLevels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("600 resources, seven times over; go test without -short")
+	}
 	l := newLife(t)
 	first := l.apply(large)
 	count := map[string]int{}
