@@ -101,6 +101,10 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 		w.backends.close()
 		return nil, append(diags, diag.From(err, "State cannot be refreshed")...)
 	}
+	if diags = append(diags, w.takeOver(ctx)...); diags.HasErrors() {
+		w.backends.close()
+		return nil, diags
+	}
 	w.early, w.diags = diags, diags
 	return w, diags
 }
@@ -223,6 +227,7 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	if !w.opts.Destroy && !w.diags.HasErrors() {
 		w.diags = append(w.diags, w.stillWanted()...)
 		w.diags = append(w.diags, w.stillThere()...)
+		w.diags = append(w.diags, w.notWanted()...)
 	}
 	if w.opts.Destroy {
 		w.diags = w.diags.Warnings() // what cannot be evaluated, because half of it is gone, can be destroyed
