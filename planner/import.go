@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,9 +58,14 @@ func (w *walk) takeOver(ctx context.Context) diag.List {
 		})
 	}
 	_ = g.Wait() // what went wrong is said
+	var taken []*imported
 	for n, i := range open {
-		diags = append(diags, w.adopt(i, said[n])...)
+		ds := w.adopt(i, said[n])
+		if diags = append(diags, ds...); w.records[statefile.Ref{Address: i.To.String()}] != nil && !ds.HasErrors() {
+			taken = append(taken, i)
+		}
 	}
+	diags = append(diags, foreign(taken, w.state.Lineage())...)
 	w.p.Config.Snippets(diags)
 	return diags
 }
@@ -224,7 +230,7 @@ func (w *walk) adopt(i *imported, said diag.List) diag.List {
 			return about(diag.Errorf("One thing imported twice", "%s and %s are the same %s, which can be recorded once only.", r.imported.ID, i.ID, i.To.Kind()))
 		}
 	}
-	diags := about(foreignTags(i.To, i.located, w.state.Lineage()))
+	var diags diag.List
 	for _, text := range i.located.Warnings {
 		diags = append(diags, about(diag.Warnf("Import has a limit", "%s", text))...)
 	}
@@ -254,12 +260,44 @@ func recordedAs(state *statefile.State, backend, kind, id string) *statefile.Res
 	return nil
 }
 
-// foreignTags warns of what another state has made and may still have recorded.
-func foreignTags(to addr.Resource, l providers.Located, lineage string) diag.List {
-	if l.Lineage == "" || l.Lineage == lineage {
-		return nil
+// mostNamed is how many addresses a command in a warning has.
+const mostNamed = 10
+
+// foreign warns of what other states have made and may still have recorded, once for each of them.
+func foreign(list []*imported, lineage string) diag.List {
+	var diags diag.List
+	others := map[string][]*imported{}
+	for _, i := range list {
+		if l := i.located.Lineage; l != "" && l != lineage {
+			others[l] = append(others[l], i)
+		}
 	}
-	return diag.Warnf("Another state has made it", "What is imported to %s is tagged as %s of the state %s. If that still has it recorded, both would change it: take it out there.\n  dstack state rm %s", to, l.Address, l.Lineage, shellQuoted(l.Address))
+	for _, other := range slices.Sorted(maps.Keys(others)) {
+		list := others[other]
+		var known []string
+		for _, i := range list {
+			known = append(known, i.located.Address)
+		}
+		slices.Sort(known)
+		for n, address := range known {
+			known[n] = shellQuoted(address)
+		}
+		if len(known) > mostNamed {
+			known = append(known[:mostNamed], "...") // import.address of the plan's JSON has them all
+		}
+		is, it := list[0].To.String()+" is", "it"
+		if n := len(list) - 1; n > 0 {
+			is, it = fmt.Sprintf("%s and %d more are", list[0].To, n), "them"
+		}
+		at := list[0].IDRange
+		said := diag.Warnf("Another state has made it", "What is imported to %s tagged as made by the state %s. If that still has %s recorded, both would change %s: take %s out there.\n  dstack state rm %s",
+			is, other, it, it, it, strings.Join(known, " ")).For(list[0].To.String())
+		if at.Filename != "" {
+			said = said.At(&at)
+		}
+		diags = append(diags, said...)
+	}
+	return diags
 }
 
 // notWanted finds imports of what no block makes.
@@ -326,7 +364,7 @@ func (p *Planner) ImportRecorded(ctx context.Context, state *statefile.State, i 
 		return nil, nil, append(diags, diag.Errorf("It is recorded already", "%s is recorded as %s. To have it under %s instead:\n  dstack state mv %s %s",
 			i.ID, other.Address, i.To, shellQuoted(other.Address), shellQuoted(i.To.String())).For(i.To.String())...)
 	}
-	diags = append(diags, foreignTags(i.To, located, state.Lineage()).For(i.To.String())...)
+	diags = append(diags, foreign([]*imported{{Import: i, located: located}}, state.Lineage())...)
 	for _, text := range located.Warnings {
 		diags = append(diags, diag.Warnf("Import has a limit", "%s", text).For(i.To.String())...)
 	}

@@ -208,9 +208,10 @@ func TestWhatAnotherStateHasMadeIsTakenOverWithAWarning(t *testing.T) {
 	l, there := lost(t, found)
 	p, diags := l.try(found + takesAll(there))
 	require.NoError(t, diags.Err())
-	require.Len(t, diags.Warnings(), 4)
+	require.Len(t, diags.Warnings(), 1)
 	require.Equal(t, "Another state has made it", diags[0].Summary)
-	require.Contains(t, diags[0].Detail, "dstack state rm")
+	require.Contains(t, diags[0].Detail, "fleet.lab.instance[0] and 3 more are tagged as made by the state")
+	require.Contains(t, diags[0].Detail, "dstack state rm 'fleet.lab.instance[0]' gateway.public 'volume.data[0]' 'volume.data[1]'")
 	require.Equal(t, there["volume.data[0]"].Address, changeOf(p, "volume.data[0]").Import.Address)
 }
 
@@ -235,17 +236,33 @@ func TestASavedImportIsTakenOverAsItWasFound(t *testing.T) {
 		return "volume \"one\" {\n  region = \"us-east-1\"\n  size   = \"100GB\"\n}\n" + takes("volume.one", id)
 	}
 	t.Run("somebody has changed it since", func(t *testing.T) {
+		before := newLife(t)
+		before.apply(found)
+		id := before.mustState().Resource("volume.data[0]").ID
+		l := newLife(t)
+		l.world = before.world
+		p := l.plan(hcl(id))
+		before.apply(strings.Replace(found, "100GB", "300GB", 1))
+		res, err := l.carry(hcl(id), p)
+		require.NoError(t, err)
+		require.False(t, res.Complete())
+		require.ErrorContains(t, res.Steps[0].Err, "size of "+id+" was changed after the plan was made; plan again")
+		require.Empty(t, l.mustState().Resources())
+	})
+	t.Run("another state has taken it over since", func(t *testing.T) {
 		l, there := lost(t, found)
 		id := there["volume.data[0]"].ID
 		p := l.plan(hcl(id))
 		other := newLife(t)
 		other.world = l.world
-		other.apply(strings.Replace(hcl(id), "100GB", "300GB", 1))
+		other.apply(hcl(id))
 		res, err := l.carry(hcl(id), p)
 		require.NoError(t, err)
-		require.False(t, res.Complete())
-		require.ErrorContains(t, res.Steps[0].Err, "name of "+id+" was changed after the plan was made; plan again")
+		require.ErrorContains(t, res.Steps[0].Err, "has taken "+id+" over after the plan was made, as volume.one; plan again")
 		require.Empty(t, l.mustState().Resources())
+		for _, o := range l.objects("volume") {
+			require.Equal(t, o.ID == id, o.Lineage == other.mustState().Lineage(), "it is theirs")
+		}
 	})
 	t.Run("it is gone", func(t *testing.T) {
 		l, there := lost(t, found)
@@ -268,6 +285,46 @@ func TestASavedImportIsTakenOverAsItWasFound(t *testing.T) {
 		require.ErrorAs(t, err, &stale)
 		require.Contains(t, err.Error(), "volume.one was created")
 	})
+}
+
+func TestImportsAreTriedAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		faults string
+		tries  int
+		fails  string
+	}{
+		"looking for it fails twice":      {`[{"fault":"transient","op":"locate","times":2}]`, 3, ""},
+		"the cloud is asked too often":    {`[{"fault":"throttled","op":"adopt","times":3}]`, 4, ""},
+		"it never ends":                   {`[{"fault":"transient","op":"adopt"}]`, 5, "adopt of volume: transient"},
+		"it may not be done":              {`[{"fault":"auth","op":"adopt"}]`, 1, "take over vol-"},
+		"the answer is lost":              {`[{"fault":"lost","op":"adopt","times":1}]`, 1, "the answer to adopt was lost"},
+		"somebody else is at it just now": {`[{"fault":"conflict","op":"adopt","times":1}]`, 1, "conflict"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, there := lost(t, found)
+			hcl := "volume \"one\" {\n  region = \"us-east-1\"\n  size   = \"200GB\"\n}\n" + takes("volume.one", there["volume.data[0]"].ID)
+			p := l.plan(hcl)
+			require.Equal(t, []string{"update volume.one"}, actions(p))
+			l.fault = tc.faults
+			res, err := l.carry(hcl, p)
+			require.NoError(t, err)
+			if tc.fails == "" {
+				require.True(t, res.Complete(), "%+v", res.Steps)
+				require.Equal(t, tc.tries-1, res.Steps[0].Tries)
+			} else {
+				require.ErrorContains(t, res.Steps[0].Err, tc.fails)
+				require.Equal(t, tc.tries, res.Steps[0].Tries)
+				require.Equal(t, apply.Skipped, res.Steps[1].Status, "it is not updated before it is ours")
+				require.Empty(t, l.mustState().Resources())
+				l.fault = ""
+				res, err = l.carry(hcl, p)
+				require.NoError(t, err)
+				require.True(t, res.Complete(), "the same plan goes on: %+v", res.Steps)
+			}
+			l.still(hcl)
+			require.Len(t, l.objects("volume"), 2)
+		})
+	}
 }
 
 func TestAnImportThatWasCutOff(t *testing.T) {

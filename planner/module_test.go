@@ -348,17 +348,3 @@ func TestAModuleOfWhichTheNumberIsUnknownIsDeferred(t *testing.T) {
 	_, err := l.carry(late, p)
 	require.NoError(t, err)
 }
-
-func TestImportsAreRefusedAndNotForgotten(t *testing.T) {
-	_, diags := makePlan(t, emptyState(), backendFake+`
-volume "data" {
-  region = "us-east-1"
-  size   = "1GB"
-}
-import {
-  to = volume.data
-  id = "vol-1"
-}
-`)
-	require.ErrorContains(t, diags.Err(), "the plan would create volume.data beside what exists")
-}
