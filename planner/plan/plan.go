@@ -173,13 +173,13 @@ type Move struct {
 
 // Import is something that exists, is recorded nowhere, and is taken over.
 type Import struct {
-	ID       string `json:"id"`     // as a person wrote it
-	Object   string `json:"object"` // as the provider knows it
-	Backend  string `json:"backend"`
+	ID       string `json:"id"`                // as a person wrote it
+	Object   string `json:"object"`            // as the provider knows it
+	Backend  string `json:"backend"`           // that it is on
 	Key      string `json:"key,omitempty"`     // idempotency key in its tags; it gets one where it has none
-	Lineage  string `json:"lineage,omitempty"` // of the state that made it, and the address there
-	Address  string `json:"address,omitempty"`
-	Declared string `json:"declared"` // the block import: main.dstack.hcl:12
+	Lineage  string `json:"lineage,omitempty"` // of the state that made it
+	Address  string `json:"address,omitempty"` // that it has in that state
+	Declared string `json:"declared"`          // the block import: main.dstack.hcl:12
 }
 
 // Why is the reason of an import, a clause.
