@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -160,7 +159,7 @@ func TestARenameAndItsReverseLeaveNothing(t *testing.T) {
 		}
 	}
 	names := slices.Sorted(maps.Keys(blocks))
-	law.Check(t, 100, func(rt *rapid.T) {
+	rapid.Check(t, func(rt *rapid.T) {
 		var there, back []string
 		targets := map[string]bool{}
 		for _, from := range names {

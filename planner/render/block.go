@@ -43,7 +43,6 @@ const (
 	showInFlight
 	showUpdate
 	showCreate
-	showImport
 	showMove
 	showRead
 	showRecord
@@ -68,7 +67,7 @@ func (s shown) symbol() string {
 		return "+"
 	case showMove:
 		return ">"
-	case showRead, showImport:
+	case showRead:
 		return "<="
 	}
 	return " "
@@ -82,7 +81,7 @@ func (s shown) styles() []style {
 		return []style{yellow}
 	case showCreate:
 		return []style{green}
-	case showImport, showMove, showRead:
+	case showMove, showRead:
 		return []style{cyan}
 	}
 	return nil
@@ -112,8 +111,6 @@ func shownOf(c *plan.Change) shown {
 		return showReplaceNewFirst
 	case c.Action == plan.Forget:
 		return showForget
-	case c.Import != nil && (c.Action == plan.NoOp || c.Action == plan.Update && c.RecordOnly):
-		return showImport
 	case c.Action == plan.Update && c.RecordOnly:
 		return showRecord
 	case c.Action == plan.Update:

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"math"
 	"slices"
 	"strings"
 
@@ -48,20 +49,31 @@ func HTML(p *plan.Plan, o HTMLOptions) ([]byte, error) {
 type page struct {
 	Title, Headline, Cost, Name, Commit, Created, ID string
 	Dangers                                          []string
-	Filters                                          []pageFilter
+	Bars                                             []pageBar
+	BarsHeight                                       int
+	Filters, Kinds                                   []pageFilter
 	Changes                                          []pageChange
 	Remarks                                          []remark
 	Warnings                                         string
 	Bill                                             string
 	Graph                                            *drawing
-	TooLarge                                         bool
+	Folded                                           bool // the graph is drawn by kinds
 	Next                                             string
 	CSS                                              template.CSS
 	JS                                               template.JS
 	Policy                                           string
 }
 
-// pageFilter lets one action be hidden.
+// pageBar is one amount of the bill as a bar.
+type pageBar struct {
+	Word, Text string
+	Y, TextY   int
+	Width      int // of barWidth
+}
+
+const barWidth, barHeight = 300, 22
+
+// pageFilter lets one action or one kind be hidden.
 type pageFilter struct {
 	Class, Word string
 	N           int
@@ -69,10 +81,10 @@ type pageFilter struct {
 
 // pageChange is a change, or several that look the same.
 type pageChange struct {
-	ID, Class, Symbol, Address, Title, Because string
-	N                                          int
-	Open                                       bool
-	Lines                                      []pageLine
+	ID, Class, Kind, Symbol, Address, Title, Because string
+	N                                                int
+	Open                                             bool
+	Lines                                            []pageLine
 }
 
 type pageLine struct{ Class, Text string }
@@ -118,15 +130,19 @@ func newPage(p *plan.Plan, o HTMLOptions) *page {
 		}
 		out.Changes = append(out.Changes, c)
 	}
-	out.Filters = filters(out.Changes)
+	out.Filters, out.Kinds = filters(out.Changes), kindFilters(out.Changes)
+	out.Bars = bars(p)
+	out.BarsHeight = len(out.Bars) * barHeight
 	out.Remarks = v.remarks()
 	out.Bill = costTable(p, Options{Width: htmlWidth})
 	if len(p.Diagnostics) > 0 {
 		out.Warnings = Diagnostics(p.Diagnostics, Options{Width: htmlWidth})
 	}
-	nodes, edges, ok := standing(p, mostDrawn, mostDrawnEdges)
-	out.TooLarge = !ok
-	if ok && len(nodes) > 1 {
+	nodes, edges, _ := standing(p, math.MaxInt, math.MaxInt)
+	if out.Folded = len(nodes) > mostDrawn || len(edges) > mostDrawnEdges; out.Folded {
+		nodes, edges, ids = folded(nodes, edges, ids)
+	}
+	if len(nodes) > 1 {
 		out.Graph = draw(nodes, edges, ids)
 	}
 	return out
@@ -142,6 +158,9 @@ func keyed(k string) string {
 // changeOf is a block as the page shows it: open where something is lost.
 func changeOf(b *block, id string) pageChange {
 	c := pageChange{ID: id, Class: b.action.class(), Symbol: strings.TrimSpace(b.action.symbol()), Address: addressList(b.base, b.keys), Title: b.title, N: len(b.keys)}
+	if len(b.changes) > 0 {
+		c.Kind = clean(b.changes[0].Kind)
+	}
 	c.Open = b.risk || b.action == showDestroy || b.action == showReplace || b.action == showReplaceNewFirst
 	for _, f := range b.fields {
 		if f.label == "because" && len(f.lines) > 0 {
@@ -205,8 +224,6 @@ func (s shown) class() string {
 		return "update"
 	case showCreate:
 		return "create"
-	case showImport:
-		return "import"
 	case showMove:
 		return "move"
 	case showRead:
@@ -221,11 +238,49 @@ func (s shown) class() string {
 func filters(changes []pageChange) []pageFilter {
 	words := []pageFilter{
 		{"destroy", "destroy", 0}, {"replace", "replace", 0}, {"forget", "forget", 0}, {"inflight", "in flight or deferred", 0},
-		{"update", "update", 0}, {"create", "create", 0}, {"import", "import", 0}, {"move", "move", 0}, {"read", "read", 0}, {"stays", "other", 0},
+		{"update", "update", 0}, {"create", "create", 0}, {"move", "move", 0}, {"read", "read", 0}, {"stays", "other", 0},
 	}
 	for _, c := range changes {
 		i := slices.IndexFunc(words, func(f pageFilter) bool { return f.Class == c.Class })
 		words[i].N += c.N
 	}
 	return slices.DeleteFunc(words, func(f pageFilter) bool { return f.N == 0 })
+}
+
+// kindFilters count what of each kind there is, where there is more than one.
+func kindFilters(changes []pageChange) []pageFilter {
+	counts := map[string]int{}
+	for _, c := range changes {
+		if c.Kind != "" { // what is deferred has none
+			counts[c.Kind] += c.N
+		}
+	}
+	if len(counts) < 2 {
+		return nil
+	}
+	var out []pageFilter
+	for _, kind := range sortedKeys(counts) {
+		out = append(out, pageFilter{kind, kind, counts[kind]})
+	}
+	return out
+}
+
+// bars show what is paid now, afterwards, and at most.
+func bars(p *plan.Plan) []pageBar {
+	before, after := p.Cost.Before, p.Cost.After
+	most := max(before.Hourly, after.Hourly, after.HourlyMax)
+	if most <= 0 || before == after {
+		return nil
+	}
+	var out []pageBar
+	bar := func(word string, a plan.Amount) {
+		y := len(out) * barHeight
+		out = append(out, pageBar{word, amount(a), y + 2, y + 15, int(max(a.Hourly, 0) * barWidth / most)})
+	}
+	bar("now", before)
+	bar("after", after)
+	if after.HourlyMax > after.Hourly {
+		bar("at most", plan.Amount{Hourly: after.HourlyMax, Unknown: after.Unknown})
+	}
+	return out
 }

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 const (
@@ -29,6 +30,37 @@ type drawnBox struct {
 
 type drawnLine struct{ Path string }
 
+// folded makes one node of all resources of a kind of which the same becomes, for a graph that is too large to be looked
+// at. A group is the target of the first of its resources that has one.
+func folded(nodes map[string]*node, edges map[[2]string]bool, ids map[string]string) (map[string]*node, map[[2]string]bool, map[string]string) {
+	groups, between, targets := map[string]*node{}, map[[2]string]bool{}, map[string]string{}
+	of := map[string]string{}
+	names := sortedKeys(nodes)
+	slices.SortFunc(names, compareNatural)
+	for _, name := range names {
+		n := nodes[name]
+		kind := n.kind
+		if kind == "" {
+			kind = "other"
+		}
+		key := fmt.Sprintf("%s %02d", kind, n.action)
+		of[name] = key
+		if groups[key] == nil {
+			groups[key] = &node{base: "any " + kind, kind: n.kind, action: n.action}
+		}
+		groups[key].n += max(1, n.n)
+		if targets[key] == "" {
+			targets[key] = ids[name]
+		}
+	}
+	for e := range edges {
+		if from, to := of[e[0]], of[e[1]]; from != to {
+			between[[2]string{from, to}] = true
+		}
+	}
+	return groups, between, targets
+}
+
 // draw gives each node a column, behind all that it stands on, and a row by name.
 func draw(nodes map[string]*node, edges map[[2]string]bool, ids map[string]string) *drawing {
 	names := sortedKeys(nodes)
@@ -42,15 +74,18 @@ func draw(nodes map[string]*node, edges map[[2]string]bool, ids map[string]strin
 		c := column[name]
 		label := clean(n.base)
 		if n.n > 1 {
-			label += fmt.Sprintf(" (%d)", n.n)
+			label += fmt.Sprintf(" (%s)", grouped(n.n))
 		}
 		box := drawnBox{
 			X: 10 + c*(boxWidth+columnGap), Y: 10 + rows[c]*(boxHeight+boxGap), Width: boxWidth, Height: boxHeight,
-			Class: n.action.class(), Label: cut(label, 34, 0), Title: label, Target: ids[name],
+			Class: n.action.class(), Label: cut(label, 30, 0), Title: label, Target: ids[name],
 		}
-		if len([]rune(label)) > 34 {
+		if len([]rune(label)) > 30 {
 			r := []rune(label)
-			box.Label = string(r[:14]) + "..." + string(r[len(r)-17:])
+			box.Label = string(r[:12]) + "..." + string(r[len(r)-15:])
+		}
+		if symbol := strings.TrimSpace(n.action.symbol()); symbol != "" {
+			box.Label = symbol + " " + box.Label
 		}
 		if word := n.action.word(); word != "" {
 			box.Title += ": " + word

@@ -18,6 +18,7 @@ const (
 // node is a block's resources of one kind in the graph.
 type node struct {
 	base   string
+	kind   string // of addr
 	action shown
 	n      int
 }
@@ -52,6 +53,9 @@ func standing(p *plan.Plan, mostNodes, mostEdges int) (nodes map[string]*node, e
 		n := nodes[base]
 		if n == nil {
 			n = &node{base: base, action: showNothing}
+			if r, err := addr.ParseResource(a); err == nil {
+				n.kind = r.Kind()
+			}
 			nodes[base] = n
 		}
 		return n
@@ -113,7 +117,7 @@ func mermaid(nodes map[string]*node, edges map[[2]string]bool) string {
 		of          []shown
 	}{
 		{"goes", "stroke:#cf222e,stroke-width:2px", []shown{showDestroy, showReplace, showReplaceNewFirst, showForget}},
-		{"differs", "stroke:#bf8700,stroke-width:2px", []shown{showUpdate, showRecord, showInFlight, showImport, showMove}},
+		{"differs", "stroke:#bf8700,stroke-width:2px", []shown{showUpdate, showRecord, showInFlight, showMove}},
 		{"comes", "stroke:#1a7f37,stroke-width:2px", []shown{showCreate}},
 		{"stays", "stroke-dasharray:4", []shown{showNothing}},
 	} {

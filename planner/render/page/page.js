@@ -3,48 +3,74 @@
   var changes = Array.prototype.slice.call(document.querySelectorAll(".change"));
   var boxes = Array.prototype.slice.call(document.querySelectorAll(".box"));
   var filters = Array.prototype.slice.call(document.querySelectorAll("[data-filter]"));
+  var kinds = Array.prototype.slice.call(document.querySelectorAll("input[data-kind]"));
   var search = document.getElementById("search");
   var none = document.getElementById("none");
 
   function show() {
     var off = {};
     filters.forEach(function (f) { if (!f.checked) { off[f.dataset.filter] = true; } });
+    var offKinds = {};
+    kinds.forEach(function (f) { if (!f.checked) { offKinds[f.dataset.kind] = true; } });
     var words = search ? search.value.toLowerCase().split(/\s+/) : [];
     var shown = 0;
     changes.forEach(function (c) {
       var address = c.dataset.address.toLowerCase();
-      var fits = !off[c.dataset.class] && words.every(function (w) { return address.indexOf(w) >= 0; });
+      var fits = !off[c.dataset.class] && !offKinds[c.dataset.kind] && words.every(function (w) { return address.indexOf(w) >= 0; });
       c.hidden = !fits;
       shown += fits ? 1 : 0;
     });
     boxes.forEach(function (b) { b.classList.toggle("off", !!off[b.dataset.class]); });
     if (none) { none.hidden = shown > 0; }
   }
-  filters.forEach(function (f) { f.addEventListener("change", show); });
+  filters.concat(kinds).forEach(function (f) { f.addEventListener("change", show); });
   if (search) { search.addEventListener("input", show); }
   function all(open) { return function () { changes.forEach(function (c) { if (!c.hidden) { c.open = open; } }); }; }
   if (changes.length) {
     document.getElementById("open").addEventListener("click", all(true));
     document.getElementById("close").addEventListener("click", all(false));
   }
+  function focus(change) {
+    if (!change) { return; }
+    change.scrollIntoView({ block: "nearest" });
+    change.querySelector("summary").focus();
+  }
+  function current() { return document.activeElement.closest ? document.activeElement.closest(".change") : null; }
+  function walk(by) {
+    var shown = changes.filter(function (c) { return !c.hidden; });
+    var at = shown.indexOf(current());
+    focus(shown[at < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, at + by))]);
+  }
+  var help = document.getElementById("help");
+  var keys = {
+    "/": function () { if (search) { search.focus(); search.select(); } },
+    j: function () { walk(1); },
+    k: function () { walk(-1); },
+    o: function () { var c = current(); if (c) { c.open = !c.open; } },
+    "?": function () { help.showModal(); }
+  };
   document.addEventListener("keydown", function (e) {
-    if (e.key === "/" && search && document.activeElement !== search) {
-      e.preventDefault();
-      search.focus();
-    }
+    if (e.ctrlKey || e.metaKey || e.altKey || help.open || document.activeElement === search || !keys[e.key]) { return; }
+    e.preventDefault();
+    keys[e.key]();
   });
+  if (search) {
+    search.addEventListener("keydown", function (e) {
+      if (e.key === "Enter") { e.preventDefault(); search.blur(); walk(0); }
+    });
+    document.getElementById("keys").addEventListener("click", keys["?"]);
+  }
 
   function reveal(id) {
     var c = document.getElementById(id);
     if (!c) { return; }
     if (c.hidden) {
-      filters.forEach(function (f) { f.checked = true; });
+      filters.concat(kinds).forEach(function (f) { f.checked = true; });
       search.value = "";
       show();
     }
     c.open = true;
-    c.scrollIntoView({ block: "center" });
-    c.querySelector("summary").focus();
+    focus(c);
   }
   boxes.forEach(function (b) {
     if (!b.dataset.target) { return; }
