@@ -65,6 +65,7 @@ func scripts(t *testing.T, dir string) testscript.Params {
 			env.Setenv("EXAMPLES", filepath.Join(mustGetwd(), "..", "..", "examples"))
 			env.Values[spawnedKey{}] = map[string]*spawned{}
 			env.Values[gitKey{}] = &gitServer{}
+			env.Values[pullKey{}] = &pullServer{}
 			env.Defer(func() { leftBehind(t, env) })
 			return os.MkdirAll(home, 0o700)
 		},
@@ -80,6 +81,9 @@ func scripts(t *testing.T, dir string) testscript.Params {
 			"holds":    holds,
 			"pkill":    killProvider,
 			"gitserve": gitServe,
+			"pullhost": pullHost,
+			"comments": pullComments,
+			"trouble":  pullTrouble,
 			"commit":   gitCommit,
 			"escapes":  escapes,
 			"grow":     grow,

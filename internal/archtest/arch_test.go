@@ -120,6 +120,24 @@ var laws = map[string]law{
 		not:    imports("github.com/hashicorp/go-plugin"),
 		tests:  true,
 	},
+	"clients of code hosts are those of pull requests": {
+		reason: "how a comment gets to its pull request is decided in one place, and no plan depends on a host",
+		of:     everywhereBut("pullrequest"),
+		not:    imports("github.com/google/go-github", "gitlab.com/gitlab-org"),
+		tests:  true,
+	},
+	"pull requests know nothing of plans": {
+		reason: "what is written is the caller's, so that any text can be kept on a pull request",
+		of:     under("pullrequest"),
+		not:    imports("planner", "providers", "statefile", "agent", "schema", "cmd"),
+		tests:  true,
+	},
+	"only the command line writes to pull requests": {
+		reason: "what plans and applies must not depend on who talks about it",
+		of:     everywhereBut("pullrequest", "cmd/dstack"),
+		not:    imports("pullrequest"),
+		tests:  true,
+	},
 	"a cloud's SDK is that cloud's": {
 		reason: "SDKs are large; only the program that needs one carries it",
 		of:     everywhereBut("providers/aws", "s3store"),
@@ -193,6 +211,9 @@ func TestLawsCanBeBroken(t *testing.T) {
 		"the agent stands alone":                              {"agent/client", "providers"},
 		"cobra is the command line's":                         {"cmd/dstack", "github.com/spf13/cobra"},
 		"go-plugin is the wire's":                             {"planner", "github.com/hashicorp/go-plugin"},
+		"clients of code hosts are those of pull requests":    {"planner/render", "github.com/google/go-github/v92/github"},
+		"pull requests know nothing of plans":                 {"pullrequest", "planner/render"},
+		"only the command line writes to pull requests":       {"planner", "pullrequest"},
 		"a cloud's SDK is that cloud's":                       {"planner", "github.com/aws/aws-sdk-go-v2"},
 	} {
 		t.Run(name, func(t *testing.T) {

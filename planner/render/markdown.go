@@ -15,7 +15,8 @@ const (
 	// just below it may be dropped.
 	SummaryLimit = 1_000_000
 
-	leastLimit = 2_000 // what the first line, the footer and the marker take at most
+	leastLimit  = 2_000 // what the first line, the footer and the marker take at most
+	longestName = 200   // of a configuration, in bytes
 )
 
 // MarkdownOptions say where Markdown will stand. The zero value fits a comment of a pull request.
@@ -33,6 +34,7 @@ type MarkdownOptions struct {
 // it finds the earlier one by it.
 func Marker(name string) string {
 	var b strings.Builder
+	name = limited(name, longestName)
 	for i := 0; i < len(name); i++ {
 		c := name[i]
 		if isPathLetter(rune(c)) && (c != '-' || i > 0 && name[i-1] != '-') {
@@ -110,7 +112,7 @@ type markdown struct {
 const fenceWidth = 100
 
 func newMarkdown(p *plan.Plan, o MarkdownOptions) *markdown {
-	m := &markdown{p: p, o: o, name: limited(o.Name, 200), room: max(o.Limit, leastLimit), listed: map[*block]bool{}}
+	m := &markdown{p: p, o: o, name: limited(o.Name, longestName), room: max(o.Limit, leastLimit), listed: map[*block]bool{}}
 	if o.Limit == 0 {
 		m.room = CommentLimit
 	}

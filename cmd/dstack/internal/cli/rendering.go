@@ -54,6 +54,15 @@ func renderings() []rendering {
 	}
 }
 
+// subject is what is known of a plan that is saved to a file. Its name is the configuration's folder unless it has one.
+func (a *app) subject(saved, name string, named bool) subject {
+	s := subject{saved: saved, text: a.options(), where: repositoryOf(a.getenv), name: name}
+	if !named {
+		s.name = s.where.folder
+	}
+	return s
+}
+
 func (s subject) markdown(limit int) render.MarkdownOptions {
 	return render.MarkdownOptions{
 		Name: s.name, Limit: limit, Saved: s.saved, Full: s.where.run, Commit: s.where.commit, Files: s.where.files, Folder: s.where.folder,
@@ -86,7 +95,12 @@ func (o *outputs) register(cmd *cobra.Command) {
 	flags.StringVar(&o.format, "format", renderings()[0].format, "how the plan is printed: "+strings.Join(known, ", "))
 	flags.BoolVar(&o.summary, "github-summary", false, "add the plan as markdown to the summary of the job on GitHub")
 	flags.BoolVar(&o.annotations, "github-annotations", false, "put what the plan says beside the lines of the files on GitHub")
-	flags.StringVar(&o.name, "name", "", "`NAME` of the plan in markdown, where a repository has several; it is the configuration's folder in the repository")
+	nameFlag(cmd, &o.name)
+}
+
+// nameFlag adds --name.
+func nameFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "name", "", "`NAME` of the plan in markdown, where a repository has several; it is the configuration's folder in the repository")
 }
 
 // check refuses what cannot be written, before anybody is asked for anything. saved is the file that the plan will be
@@ -163,10 +177,8 @@ func (o *outputs) paths(saved string) []outPath {
 
 // write writes the plan in all ways that were asked for, all of them from the same plan.
 func (o *outputs) write(a *app, p *plan.Plan, saved string) error {
-	s := subject{saved: saved, verbose: o.verbose, text: a.options(), where: repositoryOf(a.getenv)}
-	if s.name = s.where.folder; o.named {
-		s.name = o.name
-	}
+	s := a.subject(saved, o.name, o.named)
+	s.verbose = o.verbose
 	for _, r := range renderings() {
 		if path := o.files[r.format]; path != nil && *path != "" {
 			body, err := r.write(p, s)

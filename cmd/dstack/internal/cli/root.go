@@ -78,7 +78,7 @@ func commands(a *app) []*cobra.Command {
 		return list
 	}
 	return slices.Concat(
-		in(groupMain, initCommand(a), fmtCommand(a), validateCommand(a), planCommand(a), applyCommand(a), destroyCommand(a), refreshCommand(a), showCommand(a), policyCommand(a)),
+		in(groupMain, initCommand(a), fmtCommand(a), validateCommand(a), planCommand(a), applyCommand(a), destroyCommand(a), refreshCommand(a), showCommand(a), commentCommand(a), policyCommand(a)),
 		in(groupRuns, psCommand(a), logsCommand(a), stopCommand(a), offerCommand(a), fleetCommand(a), volumeCommand(a), gatewayCommand(a)),
 		in(groupState, stateCommand(a), outputCommand(a)),
 		in(groupMore, consoleCommand(a), graphCommand(a), modulesCommand(a), providersCommand(a), versionCommand(a)),
