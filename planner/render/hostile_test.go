@@ -78,6 +78,9 @@ func headers(text string) map[string]int {
 	return out
 }
 
+// quickAction is a line of a comment that GitLab obeys, with the rights of who wrote the comment: "/merge".
+var quickAction = regexp.MustCompile(`(?m)^/[a-z_]`)
+
 func TestHostileTextsInMarkdown(t *testing.T) {
 	o := MarkdownOptions{Saved: "night.plan", Files: "https://git.example.com/acme/gpu/blob/x"}
 	want := formOf(Markdown(rendertest.With(rendertest.Harmless), o)).blocks
@@ -93,6 +96,7 @@ func TestHostileTextsInMarkdown(t *testing.T) {
 		}
 		require.True(t, strings.HasSuffix(string(got), "\n"+Marker(h.Text)+"\n"))
 		require.Equal(t, 1, strings.Count(string(got), "\n<!--"), "markers at the beginning of a line")
+		require.NotRegexp(t, quickAction, string(got))
 	})
 }
 
