@@ -7,6 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/dstackai/dstack-planner/internal/version.version=$(VERSION)
 TOOL    := go tool -modfile=internal/tools.mod
 FUZZTIME ?= 30s
+CHECKS  ?= 1000
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
@@ -21,8 +22,8 @@ demo: build ## plan, apply, use and destroy examples/quickstart in a temporary f
 test: ## all tests
 	go test ./...
 
-race: ## all tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+race: ## the tests with the race detector, those of size left out or made smaller (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short ./...
 
 lint: ## vet, staticcheck, format
 	go vet ./...
@@ -46,8 +47,12 @@ golden: ## rewrite golden files; read the diff afterwards
 fuzz: ## run every fuzz target for FUZZTIME
 	scripts/fuzz.sh $(FUZZTIME)
 
-chaos: ## kill the CLI and providers at random moments of an apply, 50 times each
+search: ## look at every property with CHECKS new draws instead of the same ones
+	go test $$(git grep -l 'law.Check(' -- 'planner/*_test.go' 'providers/*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -rapid.checks $(CHECKS) -timeout 0
+
+chaos: ## kill the CLI and providers at random moments of an apply, 50 times each; print 1 GB into a log
 	CHAOS_RUNS=50 go test ./cmd/dstack -run TestChaos -count=1 -timeout 60m -v
+	AGENT_FLOOD_BYTES=1000000000 go test ./agent -run TestFlood -count=1 -timeout 30m -v
 
 bench: ## benchmarks of load, plan, apply and state at 100, 1,000 and 10,000 resources
 	go test ./... -run '^$$' -bench . -benchmem
@@ -64,4 +69,4 @@ tidy: ## check that go.mod is tidy
 
 check: lint tidy test race cross ## what a submission must pass
 
-.PHONY: help build demo test race lint cross generate golden fuzz chaos bench bench-peers cover tidy check
+.PHONY: help build demo test race lint cross generate golden fuzz search chaos bench bench-peers cover tidy check

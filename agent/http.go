@@ -279,6 +279,13 @@ func (s *server) getLogs(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 		q.Offset = max(q.Offset, at)
 	}
+	if !q.Since.IsZero() {
+		at, err := joblog.Since(dir, q.Since)
+		if err != nil {
+			return nil, err
+		}
+		q.Offset = max(q.Offset, at)
+	}
 	lines := joblog.NewReader(dir, q.Offset)
 	defer lines.Close()
 	w.Header().Set("Content-Type", "application/jsonl")
@@ -294,7 +301,7 @@ func (s *server) getLogs(w http.ResponseWriter, r *http.Request) (any, error) {
 			}
 			if err != nil {
 				s.log.Warn("log cannot be read", "job", r.PathValue("id"), "error", err)
-				return nil, nil
+				panic(http.ErrAbortHandler)
 			}
 			if line.Stream != api.StreamAgent && line.Time.Before(q.Since) {
 				continue
@@ -310,7 +317,8 @@ func (s *server) getLogs(w http.ResponseWriter, r *http.Request) (any, error) {
 		select {
 		case <-changed:
 		case <-r.Context().Done():
-			return nil, nil
+			// An answer that just ended would say that this is all. Cut off, its reader goes on where it was.
+			panic(http.ErrAbortHandler)
 		}
 	}
 }

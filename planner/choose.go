@@ -113,6 +113,9 @@ func compareAddresses(a, b string) int {
 func (w *walk) leaveOut(it *item) {
 	it.action, it.reason, it.note, it.fresh, it.endsRun = plan.NoOp, "", "", false, false
 	it.placement, it.offer, it.group, it.open, it.intent, it.found = nil, nil, "", nil, nil, nil
+	if it.importing() {
+		it.rec = nil // it stays where it is, and nobody's
+	}
 	if it.rec != nil {
 		it.planned = it.rec.live()
 		return
@@ -154,7 +157,7 @@ type choice struct {
 func (w *walk) newChoice() *choice {
 	c := &choice{needs: map[*item][]*item{}, users: map[*item][]*item{}}
 	for _, it := range w.order {
-		if it.action != plan.NoOp {
+		if it.acts() {
 			c.changing = append(c.changing, it)
 		}
 	}
@@ -164,7 +167,7 @@ func (w *walk) newChoice() *choice {
 		if out, ok := blocks[address]; ok {
 			return out
 		}
-		out := slices.DeleteFunc(slices.Clone(s.items(address)), func(it *item) bool { return it.action == plan.NoOp })
+		out := slices.DeleteFunc(slices.Clone(s.items(address)), func(it *item) bool { return !it.acts() })
 		blocks[address] = out
 		return out
 	}

@@ -36,7 +36,7 @@ func (w *walk) document() (*plan.Plan, error) {
 		if it.note != "" && it.action == plan.NoOp {
 			p.Notes = append(p.Notes, plan.Note{Address: it.name, Text: it.note})
 		}
-		if it.action == plan.NoOp && w.previous(it) == "" {
+		if !it.acts() && w.previous(it) == "" {
 			if it.kind != addr.KindSupport {
 				p.Unchanged++
 			}
@@ -75,8 +75,11 @@ func (w *walk) document() (*plan.Plan, error) {
 }
 
 func count(s *plan.Summary, c *plan.Change) {
+	if c.Import != nil {
+		s.Import++
+	}
 	switch {
-	case c.OnlyCandidate, c.Action == plan.NoOp:
+	case c.OnlyCandidate, c.Action == plan.NoOp, c.Import != nil && c.RecordOnly:
 	case c.Kind == addr.KindSupport:
 		s.Support++
 	case c.InFlight != nil && c.InFlight.Found:
@@ -100,7 +103,10 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 		RecordOnly: it.recordOnly(), Offer: it.offer, Zone: it.zone, Group: it.group, LeftOut: it.leftOut, Placement: it.placement,
 		Needs: dedup(it.needs)}
 	c.Protected, c.EndsRun = it.protected(), it.endsRun
-	c.PreviousAddress = w.previous(it)
+	c.PreviousAddress, c.Import = w.previous(it), it.importOf()
+	if c.Import != nil && c.Action == plan.NoOp {
+		c.Reason = c.Import.Why()
+	}
 	if it.comes() {
 		c.Attempt = it.attempt
 	}

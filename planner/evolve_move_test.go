@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
@@ -52,8 +53,7 @@ func (l *labels) change(block string, stage int) {
 }
 
 func TestRenamedBlocksEvolveAsOthersDo(t *testing.T) {
-	fixed(t, evolveChecks/3)
-	rapid.Check(t, func(rt *rapid.T) {
+	law.Check(t, evolveChecks/3, func(rt *rapid.T) {
 		stages := drawStages(rt)
 		for i := range stages {
 			// What reads an address has another value when that is another.

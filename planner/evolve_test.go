@@ -3,12 +3,10 @@ package planner_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,11 +14,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/apply"
 	"github.com/dstackai/dstack-planner/planner/config"
@@ -29,14 +27,11 @@ import (
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
-// evolveChecks is how many lives are played unless -rapid.checks says so. For long, with the failing life made small:
-//
-//	go test ./planner -run Evolve -rapid.checks 5000 -rapid.shrinktime 2m -timeout 0
+// evolveChecks is how many lives are played.
 const evolveChecks = 60
 
 func TestConfigurationsEvolveAndNothingIsLostOrLeft(t *testing.T) {
-	fixed(t, evolveChecks)
-	rapid.Check(t, func(rt *rapid.T) {
+	law.Check(t, evolveChecks, func(rt *rapid.T) {
 		stages := drawStages(rt)
 		var failed error
 		synctest.Test(t, func(t *testing.T) { failed = evolve(t, stages) })
@@ -44,21 +39,6 @@ func TestConfigurationsEvolveAndNothingIsLostOrLeft(t *testing.T) {
 			rt.Fatalf("%v", failed)
 		}
 	})
-}
-
-// fixed lets a property be checked so often unless -rapid.checks says, and always with the same draws: a search is for those
-// who ask for one.
-func fixed(t *testing.T, checks int) {
-	t.Helper()
-	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(checks), "rapid.seed": "1"} {
-		asked := false
-		flag.Visit(func(f *flag.Flag) { asked = asked || strings.HasPrefix(f.Name, "rapid.") })
-		if f := flag.Lookup(name); !asked {
-			before := f.Value.String()
-			require.NoError(t, f.Value.Set(value))
-			t.Cleanup(func() { require.NoError(t, f.Value.Set(before)) })
-		}
-	}
 }
 
 // evolution is a life of which every property is looked at.

@@ -71,6 +71,9 @@ func (it *item) exists() bool {
 	return it.rec != nil && it.rec.presence != providers.Gone
 }
 
+// acts tells whether anything is done with it.
+func (it *item) acts() bool { return it.action != plan.NoOp || it.importing() }
+
 // comes tells whether a new object is made.
 func (it *item) comes() bool {
 	return it.action == plan.Create || it.action.IsReplace()

@@ -177,8 +177,21 @@ func (r *Recorded) needs(res *statefile.Resource, first string) ([]providers.Nee
 }
 
 // JobLogs passes on a job's output, from its backend, or from the archive where the job is not there any more. yield is
-// called for each piece in order.
+// called for each piece in order, once. With Follow it goes on where it was when the connection was lost.
 func (r *Recorded) JobLogs(ctx context.Context, address string, opts providers.LogOptions, archive statefile.Archive, yield func(providers.LogEntry) error) error {
+	read := func(opts providers.LogOptions, yield func(providers.LogEntry) error) error {
+		return r.readLog(ctx, address, opts, archive, yield)
+	}
+	if !opts.Follow {
+		return read(opts, yield)
+	}
+	return follow(ctx, opts, read, yield, func(err error) {
+		r.p.Log.Warn("connection to the output was lost, and is opened again", "addr", address, "error", err)
+	})
+}
+
+// readLog is JobLogs over one connection.
+func (r *Recorded) readLog(ctx context.Context, address string, opts providers.LogOptions, archive statefile.Archive, yield func(providers.LogEntry) error) error {
 	res := r.state.Resource(address)
 	if res == nil {
 		return r.keptLog(ctx, address, opts, archive, yield)

@@ -85,9 +85,6 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	if diags = append(diags, p.refuseImports()...); diags.HasErrors() {
-		return nil, diags
-	}
 	w.blocks = blocks
 	w.backends, ds = p.collect(ctx, moved.state, blocks, p.needsBackend())
 	diags = append(diags, ds...)
@@ -101,18 +98,12 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 		w.backends.close()
 		return nil, append(diags, diag.From(err, "State cannot be refreshed")...)
 	}
+	if diags = append(diags, w.takeOver(ctx)...); diags.HasErrors() {
+		w.backends.close()
+		return nil, diags
+	}
 	w.early, w.diags = diags, diags
 	return w, diags
-}
-
-// refuseImports says that blocks `import` are read and checked, and not carried out: a plan that left them out silently
-// would make a second one of what exists.
-func (p *Planner) refuseImports() diag.List {
-	imports, diags := p.Config.Imports()
-	for _, i := range imports {
-		diags = append(diags, diag.Errorf("Import is not in this version", "This version reads import blocks and does not carry them out, so the plan would create %s beside what exists. Take the block out, or use a later version of dstack.", i.To).At(&i.Place)...)
-	}
-	return diags
 }
 
 // needsBackend tells whether anything of the configuration is made on a backend.
@@ -223,6 +214,7 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 	if !w.opts.Destroy && !w.diags.HasErrors() {
 		w.diags = append(w.diags, w.stillWanted()...)
 		w.diags = append(w.diags, w.stillThere()...)
+		w.diags = append(w.diags, w.notWanted()...)
 	}
 	if w.opts.Destroy {
 		w.diags = w.diags.Warnings() // what cannot be evaluated, because half of it is gone, can be destroyed

@@ -91,6 +91,9 @@ output "instances" {
 `
 
 func TestModulesAtThreeLevels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("600 resources, seven times over; go test without -short")
+	}
 	l := newLife(t)
 	first := l.apply(large)
 	count := map[string]int{}
@@ -344,18 +347,4 @@ func TestAModuleOfWhichTheNumberIsUnknownIsDeferred(t *testing.T) {
 	}, notes(p.Deferred)))
 	_, err := l.carry(late, p)
 	require.NoError(t, err)
-}
-
-func TestImportsAreRefusedAndNotForgotten(t *testing.T) {
-	_, diags := makePlan(t, emptyState(), backendFake+`
-volume "data" {
-  region = "us-east-1"
-  size   = "1GB"
-}
-import {
-  to = volume.data
-  id = "vol-1"
-}
-`)
-	require.ErrorContains(t, diags.Err(), "the plan would create volume.data beside what exists")
 }

@@ -175,7 +175,7 @@ func (w *walk) movesOf(p *plan.Plan) {
 		}
 	}
 	for _, c := range p.Changes {
-		if a, err := addr.ParseResource(c.Address); err == nil && c.Action == plan.NoOp {
+		if a, err := addr.ParseResource(c.Address); err == nil && c.Action == plan.NoOp && c.Import == nil {
 			c.Reason = "what it belongs to has moved"
 			if i, ok := of(a); ok {
 				c.Reason = p.Moves[i].Why()

@@ -87,6 +87,15 @@ func (s *steps) wish(step, needs int) { s.may = append(s.may, edge{step, needs})
 
 // make adds the steps of one item.
 func (s *steps) make(it *item) {
+	if it.importing() {
+		taken := s.add(plan.Step{Address: it.name, Op: plan.OpImport})
+		s.up[it] = taken
+		defer func() {
+			for after := taken + 1; after < len(s.list); after++ {
+				s.need(after, taken)
+			}
+		}()
+	}
 	switch {
 	case it.action == plan.Forget:
 		s.down[it] = s.add(plan.Step{Address: it.name, Op: plan.OpForget, Deposed: it.rec.Deposed})

@@ -27,6 +27,7 @@ type record struct {
 	err      error     // why it could not be asked
 	unmoved  bool      // what was seen is what was recorded
 	skipped  bool      // it was not asked at all
+	imported *imported // it is not recorded yet: a block import has found it
 }
 
 // live is the value that counts: what was seen, else what was recorded.

@@ -369,7 +369,7 @@ func (w *walk) actionOf(it *item) {
 	switch it.after.Action {
 	case diff.None:
 		it.action = plan.NoOp
-		if it.protected() != it.rec.Protected {
+		if it.protected() != it.rec.Protected && !it.importing() {
 			it.action, it.reason = plan.Update, "prevent_destroy changes, which the record keeps"
 		}
 	case diff.Record, diff.Update:

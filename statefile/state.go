@@ -171,6 +171,13 @@ func (s *State) NewKey(address, head string, attempt int) string {
 	return NewKey(s.lineage, address, head, attempt)
 }
 
+// ImportKey is the idempotency key that something without one gets when it is
+// taken over to an address. It is none of [State.NewKey], so that what is made
+// in its place is not taken for it.
+func (s *State) ImportKey(address, head string) string {
+	return NewKey(s.lineage, address+" import", head, 1)
+}
+
 // Resource is the current object of an address, nil if there is none.
 func (s *State) Resource(address string) *Resource {
 	s.mu.RLock()

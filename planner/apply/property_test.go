@@ -18,6 +18,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"pgregory.net/rapid"
 
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/providers/fake"
@@ -89,7 +90,7 @@ func drawScenario(t *rapid.T) scenario {
 }
 
 func TestWhateverHappensNothingIsLostAndAllIsDoneInTheEnd(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	law.Check(t, 100, func(rt *rapid.T) {
 		s := drawScenario(rt)
 		var failed error
 		synctest.Test(t, func(t *testing.T) { failed = s.play(t) })

@@ -156,6 +156,9 @@ func (e *engine) firstRecords() ([]statefile.Record, error) {
 		if c.Action != plan.Delete && c.Action != plan.Forget {
 			used[c.Backend] = true
 		}
+		if c.Import != nil {
+			used[c.Import.Backend] = true
+		}
 	}
 	for _, g := range e.plan.Groups {
 		for _, c := range g.Candidates {

@@ -171,13 +171,17 @@ func (e *engine) evident(s *step) bool {
 	ours := func(r *statefile.Resource) bool { return r != nil && r.Changed.Plan == e.plan.ID }
 	gone, _ := e.view.Tombstone(ref)
 	buried := gone.Changed.Plan == e.plan.ID && e.plan.ID != ""
+	r := e.view.Resource(s.plan.Address)
+	asFound := s.change != nil && s.change.Import != nil && r != nil && r.Key == e.importKey(s.change) // it was only taken over so far
 	switch s.plan.Op {
-	case plan.OpCreate, plan.OpUpdate, plan.OpRecord:
-		return ours(e.view.Resource(s.plan.Address)) && !e.view.Resource(s.plan.Address).Tainted
+	case plan.OpImport:
+		return ours(r)
+	case plan.OpCreate, plan.OpUpdate, plan.OpRecord: // an update of what was taken over keeps its key, and is done again
+		return ours(r) && !r.Tainted && !asFound
 	case plan.OpDepose:
 		return ours(e.view.Object(ref)) || buried
 	case plan.OpDelete, plan.OpForget:
-		if ref.Deposed == "" && ours(e.view.Resource(ref.Address)) {
+		if ref.Deposed == "" && ours(r) && !asFound {
 			return true // and its successor is there
 		}
 		return buried && e.view.Object(ref) == nil

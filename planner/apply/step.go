@@ -125,6 +125,8 @@ func (e *engine) do(ctx context.Context, w *worker, s *step) (*entry, error) {
 		return e.depose(s), nil
 	case plan.OpMove:
 		return nil, e.move(ctx, w, s)
+	case plan.OpImport:
+		return e.takeOver(ctx, w, s)
 	case plan.OpPrecondition, plan.OpPostcondition:
 		w.flush(ctx) // evaluating takes its time
 		if e.opts.Condition == nil {

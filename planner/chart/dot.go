@@ -96,6 +96,7 @@ var looks = map[string]look{
 	"replace":   {"#ffe2cc", "#bc4c00", false},
 	"delete":    {"#ffebe9", "#cf222e", false},
 	"forget":    {"#eaeef2", "#57606a", false},
+	"import":    {"#ddf4ff", "#0969da", false},
 	"move":      {"#ddf4ff", "#0969da", false},
 	"unchanged": {"#ffffff", "#8c959f", false},
 	"deferred":  {"#ffffff", "#8c959f", true},

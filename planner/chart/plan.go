@@ -102,6 +102,8 @@ func word(c *plan.Change) string {
 	switch {
 	case c.Action.IsReplace():
 		return "replace"
+	case c.Import != nil && (c.Action == plan.NoOp || c.RecordOnly):
+		return "import"
 	case c.Action != plan.NoOp:
 		return string(c.Action)
 	case c.PreviousAddress != "":

@@ -212,6 +212,9 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 }
 
 func TestDeepTextsDoNotOverflow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the parser alone takes half a minute here with the race detector; go test without -short")
+	}
 	for name, text := range map[string]string{
 		"brackets":  strings.Repeat("(", 1_000_000),
 		"lists":     strings.Repeat("[\n", 1_000_000),

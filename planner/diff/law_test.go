@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/schema"
@@ -79,7 +80,7 @@ func open(v cty.Value) diff.Value { return diff.Value{V: v} }
 func everything(*schema.Attribute) bool { return true }
 
 func TestLawNothingDiffersFromItself(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		o := anyKind(t)
 		v := anyValue(t, o, "")
 		clean, err := diff.Redact(o, v, func(p string, leaf []byte) string { return p + string(leaf) })
@@ -91,7 +92,7 @@ func TestLawNothingDiffersFromItself(t *testing.T) {
 }
 
 func TestLawDifferencesAppliedGiveTheOther(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		o := anyKind(t)
 		a, b := anyValue(t, o, "a."), anyValue(t, o, "b.")
 		opts := diff.Options{Also: everything}
@@ -109,7 +110,7 @@ func TestLawDifferencesAppliedGiveTheOther(t *testing.T) {
 }
 
 func TestLawActionIsNoneOnlyWithoutDifference(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		o := anyKind(t)
 		r := diff.Compare(o, open(anyValue(t, o, "a.")), open(anyValue(t, o, "b.")), diff.Options{})
 		require.Equal(t, len(r.Diffs) == 0, r.Action == diff.None)
@@ -274,7 +275,7 @@ func decode(v cty.Value, path string, raw []byte) (cty.Value, error) {
 }
 
 func TestAlign(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		words := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 12)
 		checkAlignment(t, words.Draw(t, "old"), words.Draw(t, "new"))
 	})

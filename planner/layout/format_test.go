@@ -128,7 +128,7 @@ func TestEveryFileOfTheRepositoryCanBeLaidOut(t *testing.T) {
 	files := everyFile(t)
 	require.Greater(t, len(files), 20)
 	for name, text := range files {
-		law(t, name, text)
+		lawful(t, name, text)
 	}
 }
 
@@ -157,8 +157,8 @@ func TestExamplesAndPagesAreLaidOut(t *testing.T) {
 	require.Greater(t, seen, 5)
 }
 
-// law holds of every text: what is laid out says the same, and stays.
-func law(t *testing.T, name string, text []byte) {
+// lawful holds of every text: what is laid out says the same, and stays.
+func lawful(t *testing.T, name string, text []byte) {
 	t.Helper()
 	got, list := Format(name, text)
 	if list.HasErrors() {
@@ -202,5 +202,5 @@ func FuzzFormat(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte("a = \"${\n  [1, # one\n 2]\n}\" // x\r\n\r\n\r\nb c {\n d = <<-E\n  x\n E\n}"))
-	f.Fuzz(func(t *testing.T, text []byte) { law(t, "main.dstack.hcl", text) })
+	f.Fuzz(func(t *testing.T, text []byte) { lawful(t, "main.dstack.hcl", text) })
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/dstackai/dstack-planner/internal/law"
 )
 
 // sloppy draws files that are HCL and stand as badly as HCL allows.
@@ -110,7 +112,7 @@ func (s sloppy) body(depth int) string {
 
 func TestSloppyFilesAreLaidOutOnceForAll(t *testing.T) {
 	right := 0
-	rapid.Check(t, func(rt *rapid.T) {
+	law.Check(t, 100, func(rt *rapid.T) {
 		text := []byte(sloppy{rt}.body(2))
 		if rapid.Bool().Draw(rt, "windows") {
 			text = []byte(strings.ReplaceAll(string(text), "\n", "\r\n"))

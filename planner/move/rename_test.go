@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -159,7 +160,7 @@ func TestARenameAndItsReverseLeaveNothing(t *testing.T) {
 		}
 	}
 	names := slices.Sorted(maps.Keys(blocks))
-	rapid.Check(t, func(rt *rapid.T) {
+	law.Check(t, 100, func(rt *rapid.T) {
 		var there, back []string
 		targets := map[string]bool{}
 		for _, from := range names {

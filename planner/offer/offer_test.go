@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/schema/value"
 )
@@ -155,7 +156,7 @@ func TestSlice(t *testing.T) {
 }
 
 func TestSharesNeverCostMoreThanTheMachine(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		price := value.Money(rapid.Int64Range(0, 1e12).Draw(t, "price"))
 		total := rapid.IntRange(1, 64).Draw(t, "total")
 		var sum value.Money
@@ -365,7 +366,7 @@ func TestKeyIsTheSameForTheSameNeed(t *testing.T) {
 }
 
 func TestLackWeightsAreFinite(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		o := schema.Offer{CPUs: rapid.IntRange(0, 1000).Draw(t, "cpus"), MemoryMiB: rapid.Int64Range(0, 1<<22).Draw(t, "memory"), Price: value.Money(rapid.Int64Range(0, 1e9).Draw(t, "price"))}
 		low := rapid.IntRange(0, 100).Draw(t, "low")
 		need := schema.Requirements{Resources: schema.Resources{CPU: value.IntRangeOf(value.Between(low, low+rapid.IntRange(0, 9).Draw(t, "span"))), Memory: mem("8GB..16GB")}, MaxPrice: dollars(1)}

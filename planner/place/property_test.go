@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner/offer"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/schema/value"
@@ -271,7 +272,7 @@ func offersFor(p *Problem, offers []schema.Offer) {
 }
 
 func TestEverySolutionIsValid(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		p, offers := drawProblem(t)
 		offersFor(&p, offers)
 		s := Solve(p)
@@ -282,7 +283,7 @@ func TestEverySolutionIsValid(t *testing.T) {
 }
 
 func TestOrderOfTheProblemDoesNotMatter(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		p, offers := drawProblem(t)
 		offersFor(&p, offers)
 		want := Solve(p)
@@ -304,7 +305,7 @@ func TestOrderOfTheProblemDoesNotMatter(t *testing.T) {
 
 // Whole machines and single jobs are a matching, which is found whenever there is one.
 func TestWholeMachinesAreFoundWheneverThereIsAWay(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		p := Problem{Backends: backends(), Offers: map[string][]schema.Offer{}}
 		for i := range rapid.IntRange(1, 5).Draw(t, "machines") {
 			o := rapid.SampledFrom([]schema.Offer{small("us-east-1", "us-east-1a"), big("us-east-1", "us-east-1a"), big("us-west-2", "us-west-2a"), bigger("us-east-1", "us-east-1b")}).Draw(t, "machine")
@@ -344,7 +345,7 @@ func feasible(p Problem, i int, used map[int]bool) bool {
 
 // Jobs that fit together where they are do not move, whatever else there is to place.
 func TestJobsThatFitWhereTheyAreDoNotMove(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		p, offers := drawProblem(t)
 		used := map[addr.Resource]int{}
 		for _, m := range p.Machines {

@@ -124,6 +124,7 @@ func (a *Action) UnmarshalJSON(b []byte) error {
 type Change struct {
 	Address         string            `json:"address"`
 	PreviousAddress string            `json:"previous_address,omitempty"`
+	Import          *Import           `json:"import,omitempty"`  // it is taken over first; before is what was found
 	Deposed         string            `json:"deposed,omitempty"` // the key of an old object that waits for its end
 	Kind            string            `json:"kind"`
 	Backend         string            `json:"backend,omitempty"`
@@ -169,6 +170,20 @@ type Move struct {
 	Name     string   `json:"name,omitempty"`     // the name that it keeps, because none is written
 	Count    int      `json:"count"`              // how many declared things that are
 }
+
+// Import is something that exists, is recorded nowhere, and is taken over.
+type Import struct {
+	ID       string `json:"id"`                // as a person wrote it
+	Object   string `json:"object"`            // as the provider knows it
+	Backend  string `json:"backend"`           // that it is on
+	Key      string `json:"key,omitempty"`     // idempotency key in its tags; it gets one where it has none
+	Lineage  string `json:"lineage,omitempty"` // of the state that made it
+	Address  string `json:"address,omitempty"` // that it has in that state
+	Declared string `json:"declared"`          // the block import: main.dstack.hcl:12
+}
+
+// Why is the reason of an import, a clause.
+func (i Import) Why() string { return "import block, " + i.Declared }
 
 // Why is the reason of a move, a clause.
 func (m Move) Why() string {
@@ -256,6 +271,7 @@ const (
 	OpRecord Op = "record" // writes the state only
 	OpForget Op = "forget" // takes it out of the state only
 	OpDepose Op = "depose" // records the old object as deposed
+	OpImport Op = "import" // records what is there and recorded nowhere, and tags it as ours
 	OpMove   Op = "move"   // lets the tags of what has moved already have its new address
 	OpJoin   Op = "join"   // does nothing; it stands for all of a block, so that edges stay few
 

@@ -43,6 +43,7 @@ const (
 	showInFlight
 	showUpdate
 	showCreate
+	showImport
 	showMove
 	showRead
 	showRecord
@@ -67,7 +68,7 @@ func (s shown) symbol() string {
 		return "+"
 	case showMove:
 		return ">"
-	case showRead:
+	case showRead, showImport:
 		return "<="
 	}
 	return " "
@@ -81,7 +82,7 @@ func (s shown) styles() []style {
 		return []style{yellow}
 	case showCreate:
 		return []style{green}
-	case showMove, showRead:
+	case showImport, showMove, showRead:
 		return []style{cyan}
 	}
 	return nil
@@ -111,6 +112,8 @@ func shownOf(c *plan.Change) shown {
 		return showReplaceNewFirst
 	case c.Action == plan.Forget:
 		return showForget
+	case c.Import != nil && (c.Action == plan.NoOp || c.Action == plan.Update && c.RecordOnly):
+		return showImport
 	case c.Action == plan.Update && c.RecordOnly:
 		return showRecord
 	case c.Action == plan.Update:

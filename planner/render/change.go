@@ -26,13 +26,14 @@ func (v *changeView) block(c *plan.Change) *block {
 	b := &block{base: base, keys: []string{key}, action: shownOf(c), risk: c.DataAtRisk != "", changes: []*plan.Change{c}}
 	b.title = v.title(c, b.action)
 	b.fields = append(b.fields, v.because(c)...)
+	b.fields = append(b.fields, v.imported(c)...)
 	b.fields = append(b.fields, v.what(c, b.action)...)
 	b.fields = append(b.fields, v.attributes(c, b.action)...)
 	b.fields = append(b.fields, v.offer(c)...)
 	b.fields = append(b.fields, v.place(c, b.action)...)
 	b.fields = append(b.fields, v.first(c)...)
 	b.fields = append(b.fields, v.supportFields(c.Address, v.o.Verbose || v.o.document)...)
-	if n := c.UnchangedAttrs; n > 0 && (b.action == showUpdate || b.action == showRecord || c.Action.IsReplace()) {
+	if n := c.UnchangedAttrs; n > 0 && (b.action == showUpdate || b.action == showRecord || b.action == showImport && len(c.Diff) > 0 || c.Action.IsReplace()) {
 		b.fields = append(b.fields, unchanged(n, n))
 	}
 	return b
@@ -51,7 +52,7 @@ func (v *changeView) title(c *plan.Change, s shown) string {
 	text := map[shown]string{
 		showDestroy: "will be destroyed", showReplace: "must be replaced", showReplaceNewFirst: "must be replaced, new one first",
 		showForget: "will be forgotten; it goes on outside of this state", showUpdate: "will be updated in place", showCreate: "will be created",
-		showRecord: "will be updated in the record alone",
+		showRecord: "will be updated in the record alone", showImport: "will be imported",
 	}[s]
 	switch {
 	case s == showInFlight && c.InFlight.Found:
@@ -64,6 +65,9 @@ func (v *changeView) title(c *plan.Change, s shown) string {
 		return "was " + clean(c.PreviousAddress) + ": only its address changes"
 	case c.Deposed != "":
 		text = "(old one " + clean(c.Deposed) + ") " + text
+	}
+	if c.Import != nil && s != showImport {
+		text = "will be imported, and " + strings.TrimPrefix(text, "will be ")
 	}
 	if c.PreviousAddress != "" && !v.told(c) {
 		text += " (was " + clean(c.PreviousAddress) + ")"
@@ -81,6 +85,9 @@ func verb(a plan.Action) string {
 // because is the reason and the places where it comes from, those of the reason itself left out.
 func (v *changeView) because(c *plan.Change) []field {
 	var lines []string
+	if c.Import != nil && c.Reason != c.Import.Why() {
+		lines = append(lines, clean(c.Import.Why()))
+	}
 	if c.Reason != "" {
 		lines = append(lines, clean(c.Reason))
 	} else if f := c.InFlight; f != nil {
@@ -119,7 +126,7 @@ func (v *changeView) because(c *plan.Change) []field {
 // what says in a line what goes, or what comes where no offer says it.
 func (v *changeView) what(c *plan.Change, s shown) []field {
 	raw := c.After
-	if s == showDestroy || s == showForget {
+	if s == showDestroy || s == showForget || s == showImport {
 		raw = c.Before
 	} else if s != showCreate {
 		return nil

@@ -16,6 +16,9 @@ import (
 // eachHostile runs a test with each text of the corpus in every place of a plan.
 func eachHostile(t *testing.T, test func(t *testing.T, h rendertest.Text, p *plan.Plan)) {
 	for _, h := range rendertest.Hostile() {
+		if h.Long && testing.Short() {
+			continue // seconds each with the race detector, of code that shares nothing
+		}
 		t.Run(h.Name, func(t *testing.T) { test(t, h, rendertest.With(h.Text)) })
 	}
 }

@@ -224,6 +224,8 @@ func (s shown) class() string {
 		return "update"
 	case showCreate:
 		return "create"
+	case showImport:
+		return "import"
 	case showMove:
 		return "move"
 	case showRead:
@@ -238,7 +240,7 @@ func (s shown) class() string {
 func filters(changes []pageChange) []pageFilter {
 	words := []pageFilter{
 		{"destroy", "destroy", 0}, {"replace", "replace", 0}, {"forget", "forget", 0}, {"inflight", "in flight or deferred", 0},
-		{"update", "update", 0}, {"create", "create", 0}, {"move", "move", 0}, {"read", "read", 0}, {"stays", "other", 0},
+		{"update", "update", 0}, {"create", "create", 0}, {"import", "import", 0}, {"move", "move", 0}, {"read", "read", 0}, {"stays", "other", 0},
 	}
 	for _, c := range changes {
 		i := slices.IndexFunc(words, func(f pageFilter) bool { return f.Class == c.Class })

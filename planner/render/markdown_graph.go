@@ -117,7 +117,7 @@ func mermaid(nodes map[string]*node, edges map[[2]string]bool) string {
 		of          []shown
 	}{
 		{"goes", "stroke:#cf222e,stroke-width:2px", []shown{showDestroy, showReplace, showReplaceNewFirst, showForget}},
-		{"differs", "stroke:#bf8700,stroke-width:2px", []shown{showUpdate, showRecord, showInFlight, showMove}},
+		{"differs", "stroke:#bf8700,stroke-width:2px", []shown{showUpdate, showRecord, showInFlight, showImport, showMove}},
 		{"comes", "stroke:#1a7f37,stroke-width:2px", []shown{showCreate}},
 		{"stays", "stroke-dasharray:4", []shown{showNothing}},
 	} {

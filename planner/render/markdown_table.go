@@ -103,6 +103,8 @@ func (s shown) word() string {
 		return "update"
 	case showCreate:
 		return "create"
+	case showImport:
+		return "import"
 	case showMove:
 		return "move"
 	case showRecord:
@@ -148,6 +150,8 @@ func (m *markdown) what(b *block) string {
 		if len(c.Diff) > 0 {
 			return m.difference(c)
 		}
+	case showImport:
+		return m.w.prose(cut(clean(c.Import.ID), whatWidth, 0))
 	case showMove:
 		if from, ok := strings.CutPrefix(b.title, "moved from "); ok {
 			return "from " + m.w.prose(cut(from, whatWidth, 0))

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dstackai/dstack-planner/internal/golden"
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render/rendertest"
 )
@@ -62,7 +63,7 @@ func TestMarkdownThatCannotNameAll(t *testing.T) {
 // limit on that the names need.
 func TestMarkdownKeepsItsLimits(t *testing.T) {
 	actions := []plan.Action{plan.Create, plan.Update, plan.Delete, plan.DeleteThenCreate, plan.CreateThenDelete, plan.Forget}
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		p := rendertest.Night()
 		limit := rapid.IntRange(2000, 70_000).Draw(t, "limit")
 		text := rapid.SampledFrom([]string{"x", "日本", "a|b`c", strings.Repeat("long ", 50), strings.Repeat("y", 3000)}).Draw(t, "text")

@@ -34,6 +34,19 @@ func (v *changeView) moves() []*block {
 	return out
 }
 
+// imported says what is taken over, and who has made it where that is another state.
+func (v *changeView) imported(c *plan.Change) []field {
+	i := c.Import
+	if i == nil {
+		return nil
+	}
+	out := []field{{label: "id", lines: []string{clean(i.ID)}}}
+	if i.Lineage != "" && i.Lineage != v.p.Lineage {
+		out = append(out, field{label: "made by", lines: []string{clean(fmt.Sprintf("the state %s, as %s", i.Lineage, i.Address))}})
+	}
+	return out
+}
+
 // movedAlike tells whether the title of b is that of a with its key running along. Only addresses that move stand in titles.
 func movedAlike(a, b *block) bool {
 	return a.title == b.title || a.action == showMove && strings.ReplaceAll(a.title, "["+a.keys[0]+"]", "["+b.keys[0]+"]") == b.title

@@ -319,6 +319,8 @@ func past(action string) string {
 		return "adopted"
 	case "replace":
 		return "replaced"
+	case "import":
+		return "imported"
 	case "forget":
 		return "forgotten"
 	case "record":

@@ -37,7 +37,7 @@ func summary(p *plan.Plan) plan.Summary {
 	for _, c := range p.Changes {
 		n := map[shown]*int{
 			showCreate: &s.Create, showUpdate: &s.Update, showRecord: &s.Update, showReplace: &s.Replace, showReplaceNewFirst: &s.Replace,
-			showDestroy: &s.Destroy, showForget: &s.Forget, showMove: &s.Move, showInFlight: &s.Adopt,
+			showDestroy: &s.Destroy, showForget: &s.Forget, showImport: &s.Import, showMove: &s.Move, showInFlight: &s.Adopt,
 		}[shownOf(c)]
 		switch {
 		case n == nil:

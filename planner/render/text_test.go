@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/planner/render/rendertest"
 )
 
@@ -48,7 +49,7 @@ func TestCutKeepsWhatDiffers(t *testing.T) {
 }
 
 func TestCleanIsPrintableAndIdempotent(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		s := string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) + rapid.String().Draw(t, "text")
 		got := clean(s)
 		for _, r := range got {
@@ -60,7 +61,7 @@ func TestCleanIsPrintableAndIdempotent(t *testing.T) {
 }
 
 func TestWrapLosesNothing(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		words := rapid.SliceOfN(rapid.StringMatching(`[a-z日]{1,12}`), 1, 30).Draw(t, "words")
 		width := rapid.IntRange(5, 60).Draw(t, "width")
 		var colored []string

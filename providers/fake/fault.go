@@ -46,7 +46,7 @@ func (s *Script) UnmarshalJSON(data []byte) error {
 type Rule struct {
 	Fault Fault `json:"fault"`
 
-	Op      string `json:"op,omitempty"`      // create (of unreachable: read) unless said. There are plan, create, update, delete, read, find, list, offers, stop, logs, open, or *
+	Op      string `json:"op,omitempty"`      // create (of unreachable: read) unless said. There are plan, create, update, delete, read, find, list, offers, stop, logs, open, locate, adopt, rename, or *
 	Kind    string `json:"kind,omitempty"`    // pattern: instance|volume
 	Address string `json:"address,omitempty"` // pattern: fleet.train.instance[*]
 	Type    string `json:"type,omitempty"`    // pattern of the instance type, or a support object's type
@@ -103,7 +103,7 @@ const (
 func stages() []Stage { return []Stage{Before, Made, Checkpoint, Finished} }
 
 func ops() []string {
-	return []string{"plan", "create", "update", "delete", "read", "find", "list", "offers", "stop", "logs", "open"}
+	return []string{"plan", "create", "update", "delete", "read", "find", "list", "offers", "stop", "logs", "open", "locate", "adopt", "rename"}
 }
 
 // errorKind returns the kind of error that the fault is.

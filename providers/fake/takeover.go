@@ -70,13 +70,17 @@ func locate[T any](b *backend, r resource[T], id string, ours func(*T)) (provide
 
 // Adopt changes the tags of what Locate finds.
 func (b *backend) Adopt(ctx context.Context, kind, id string, as providers.Adoption) (providers.Located, error) {
-	if err := b.ask(ctx, call{op: "adopt", kind: kind, address: as.Address, key: as.Key}); err != nil {
+	t, err := b.trouble(call{op: "adopt", kind: kind, address: as.Address, key: as.Key})
+	if err != nil {
+		return providers.Located{}, err
+	}
+	if err := t.at(ctx, Before, nil); err != nil {
 		return providers.Located{}, err
 	}
 	if _, err := b.Locate(ctx, kind, id); err != nil {
 		return providers.Located{}, err
 	}
-	err := b.retag(kind, id, func(o *Object) {
+	err = b.retag(kind, id, func(o *Object) {
 		o.Lineage, o.Address, o.Backend = as.Lineage, as.Address, b.name
 		if o.Key == "" {
 			o.Key = as.Key
@@ -84,6 +88,11 @@ func (b *backend) Adopt(ctx context.Context, kind, id string, as providers.Adopt
 	})
 	if err != nil {
 		return providers.Located{}, err
+	}
+	for _, stage := range []Stage{Made, Checkpoint, Finished} {
+		if err := t.at(ctx, stage, nil); err != nil {
+			return providers.Located{}, err
+		}
 	}
 	return b.Locate(ctx, kind, id)
 }

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/internal/law"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 )
@@ -23,7 +24,7 @@ func TestValuesArriveAsTheyWereSent(t *testing.T) {
 	defer closeBoth()
 	b, err := far.Open(context.Background(), providers.BackendConfig{})
 	require.NoError(t, err)
-	rapid.Check(t, func(t *rapid.T) {
+	law.Check(t, 100, func(t *rapid.T) {
 		kind := rapid.SampledFrom(addr.Kinds()).Draw(t, "kind")
 		want := drawValue(t, schema.KindObject(kind).Type(), "value", 0)
 		core := providers.ResourceOf(b, kind)

@@ -1,6 +1,7 @@
 package joblog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -117,7 +118,9 @@ func TestOldestIsDroppedAndSaid(t *testing.T) {
 	require.LessOrEqual(t, size, int64(3000))
 	lines := read(t, dir, 0)
 	require.Equal(t, api.StreamAgent, lines[0].Stream)
-	require.Equal(t, fmt.Sprintf("%d bytes of older output were dropped: the log has reached its bound", lines[0].Next), lines[0].Text)
+	require.Equal(t, fmt.Sprintf("%d lines (%d bytes) of older output were dropped: the log has reached its bound", 200-len(lines)+1, lines[0].Next), lines[0].Text)
+	require.Equal(t, fmt.Sprintf("%d bytes of older output were dropped: the log has reached its bound", lines[0].Next-1), read(t, dir, 1)[0].Text,
+		"lines before an offset that is there no more cannot be counted")
 	require.Equal(t, "line 199", lines[len(lines)-1].Text)
 	require.Equal(t, w.End(), lines[len(lines)-1].Next)
 }
@@ -140,11 +143,138 @@ func TestResumingAtAnyLineGivesTheRest(t *testing.T) {
 	}
 	require.Empty(t, read(t, dir, w.End()))
 	require.Empty(t, read(t, dir, w.End()+1000), "an offset beyond the end waits there")
-	for n := range 60 {
+}
+
+func TestTailCountsLines(t *testing.T) {
+	dir := t.TempDir()
+	w := writer(t, dir, api.LogLimits{SegmentBytes: 500})
+	var begins []int64 // offsets of lines
+	for i := range 50 {
+		if i == 0 || (i-1)%7 != 0 {
+			begins = append(begins, w.End())
+		}
+		require.NoError(t, w.Write("stdout", fmt.Appendf(nil, "line %d", i), i%7 == 0))
+	}
+	at, err := Tail(dir, 0)
+	require.NoError(t, err)
+	require.Equal(t, w.End(), at)
+	for n := 1; n < 60; n++ {
 		at, err := Tail(dir, n)
 		require.NoError(t, err)
-		require.Len(t, read(t, dir, at), min(n, 50))
+		require.Equal(t, begins[max(0, len(begins)-n)], at, "the last %d lines", n)
 	}
+}
+
+func TestTailOfLongLines(t *testing.T) {
+	dir := t.TempDir()
+	w := writer(t, dir, api.LogLimits{})
+	long := strings.Repeat("x", 100<<10)
+	require.NoError(t, w.Copy("stdout", strings.NewReader("first\n"+long+"1\n"+long+"2\nlast\nopen")))
+	for n, want := range []string{"", "open", "last\nopen", long + "2\nlast\nopen", long + "1\n" + long + "2\nlast\nopen", "first\n" + long + "1\n" + long + "2\nlast\nopen"} {
+		at, err := Tail(dir, n)
+		require.NoError(t, err)
+		var got string
+		for _, l := range read(t, dir, at) {
+			got += string(l.Bytes())
+		}
+		require.True(t, want == got, "the last %d lines are %d bytes, want %d", n, len(got), len(want))
+	}
+}
+
+func TestSinceLeavesOutOlderFiles(t *testing.T) {
+	dir := t.TempDir()
+	w := writer(t, dir, api.LogLimits{SegmentBytes: 100})
+	for i := range 20 {
+		require.NoError(t, w.Write("stdout", fmt.Appendf(nil, "line %d", i), false))
+	}
+	segs, err := segments(dir)
+	require.NoError(t, err)
+	base := time.Now().Add(-time.Hour)
+	for i, s := range segs {
+		at := base.Add(time.Duration(i) * time.Minute)
+		require.NoError(t, os.Chtimes(s.path(dir), at, at))
+	}
+	for i, s := range segs {
+		at, err := Since(dir, base.Add(time.Duration(i)*time.Minute))
+		require.NoError(t, err)
+		require.Equal(t, s.start, at)
+	}
+	at, err := Since(dir, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, segs[len(segs)-1].start, at, "the last file may get more")
+}
+
+// A machine that loses its power may forget the end of a file while the next one is there.
+func TestLostEndOfAFileIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	w := writer(t, dir, api.LogLimits{SegmentBytes: 200})
+	for i := range 20 {
+		require.NoError(t, w.Write("stdout", fmt.Appendf(nil, "line %d", i), false))
+	}
+	segs, err := segments(dir)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(segs[1].path(dir), 70))
+	lines := read(t, dir, 0)
+	var lost []string
+	for i, l := range lines {
+		if l.Stream == api.StreamAgent {
+			lost = append(lost, l.Text)
+		}
+		if i > 0 {
+			require.Equal(t, lines[i-1].Next, l.Offset)
+		}
+	}
+	require.Len(t, lost, 1)
+	require.Contains(t, lost[0], "bytes of the log are lost")
+	require.Equal(t, "line 19", lines[len(lines)-1].Text)
+}
+
+func TestTextOfSeveralLines(t *testing.T) {
+	dir := t.TempDir()
+	w := writer(t, dir, api.LogLimits{})
+	require.NoError(t, w.Write("agent", []byte("interrupted:\nby somebody"), false))
+	require.Error(t, w.Write("elsewhere", []byte("x"), false))
+	require.Error(t, w.Copy("elsewhere", strings.NewReader("x")))
+	lines := read(t, dir, 0)
+	require.Len(t, lines, 2)
+	require.Equal(t, []string{"interrupted:", "by somebody"}, []string{lines[0].Text, lines[1].Text})
+	require.Empty(t, w.Last(), "what the agent says is no output")
+}
+
+func TestWhatIsNoRecordIsSaid(t *testing.T) {
+	for _, damaged := range []string{"x", "12 o", "x o text", "12 z text", "12 otext", ""} {
+		dir := t.TempDir()
+		w := writer(t, dir, api.LogLimits{})
+		require.NoError(t, w.Write("stdout", []byte("before"), false))
+		f, err := os.OpenFile(w.seg.path(dir), os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		fmt.Fprintf(f, "%s\n", damaged)
+		require.NoError(t, f.Close())
+		require.NoError(t, Append(dir, "after", time.Now()))
+		lines := read(t, dir, 0)
+		require.Len(t, lines, 3)
+		require.Contains(t, lines[1].Text, "bytes of the log cannot be read")
+		require.Equal(t, "after", lines[2].Text)
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte("1763930000123456789 o epoch 1\n"))
+	f.Add([]byte("12 E \n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parse(data)
+		if err != nil || bytes.ContainsRune(r.text, '\n') {
+			return
+		}
+		letter, ok := letterOf(r.stream, r.partial)
+		require.True(t, ok)
+		var b batch
+		b.add(r.nanos, letter, r.text)
+		again, err := parse(b.data)
+		require.NoError(t, err)
+		require.Equal(t, r.stream, again.stream)
+		require.Equal(t, r.text, again.text)
+	})
 }
 
 func TestReaderGoesOnWhileTheWriterRotates(t *testing.T) {
@@ -181,10 +311,10 @@ func TestTornRecordIsNotReadAndCutOff(t *testing.T) {
 	require.NoError(t, w.Write("stdout", []byte("whole"), false))
 	require.NoError(t, w.Close())
 	require.Error(t, w.Write("stdout", nil, false))
-	path := filepath.Join(dir, fmt.Sprintf("%020d.jsonl", 0))
+	path := segment{}.path(dir)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
-	f.WriteString(`{"time":"20`)
+	f.WriteString("17639300001234")
 	f.Close()
 	require.Len(t, read(t, dir, 0), 1)
 	require.NoError(t, Append(dir, "note", time.Unix(0, 0)))

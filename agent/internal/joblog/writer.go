@@ -2,14 +2,9 @@ package joblog
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,25 +13,9 @@ import (
 )
 
 const (
-	// maxText is the longest line that is kept in one record; a longer one is several partial ones.
-	maxText = 16 << 10
-	// pause is how long the start of a line waits for its end before it is written as it is.
-	pause = 500 * time.Millisecond
-
 	defaultSegment = 8 << 20
 	defaultTotal   = 64 << 20
-
-	suffix = ".jsonl"
 )
-
-// record is how a line is written; its offset is where it is.
-type record struct {
-	Time    time.Time `json:"time"`
-	Stream  string    `json:"stream"`
-	Text    string    `json:"text"`
-	Base64  bool      `json:"base64,omitempty"`
-	Partial bool      `json:"partial,omitempty"`
-}
 
 // Writer appends to the log in a folder.
 type Writer struct {
@@ -47,9 +26,11 @@ type Writer struct {
 
 	mu    sync.Mutex
 	file  *os.File
-	start int64 // of file
+	seg   segment // that file is
 	end   int64
+	lines int64    // that ended before end
 	last  [][]byte // the last lines of the job itself, for messages
+	one   batch    // of Write
 }
 
 // lastLines is how many lines Writer.Last returns at most.
@@ -74,123 +55,113 @@ func NewWriter(dir string, limits api.LogLimits, now func() time.Time, changed f
 		return nil, err
 	}
 	if len(segs) == 0 {
-		return w, w.begin(0)
+		return w, w.begin()
 	}
-	w.start = segs[len(segs)-1]
-	path := w.path(w.start)
+	w.seg = segs[len(segs)-1]
+	path := w.seg.path(dir)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	whole := int64(bytes.LastIndexByte(data, '\n') + 1)
-	if err := os.Truncate(path, whole); err != nil {
+	data = data[:bytes.LastIndexByte(data, '\n')+1]
+	if err := os.Truncate(path, int64(len(data))); err != nil {
 		return nil, fmt.Errorf("repair log: %w", err)
 	}
-	w.end = w.start + whole
+	w.end, w.lines = w.seg.start+int64(len(data)), w.seg.lines+countLines(data)
 	w.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	return w, err
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	return w, nil
 }
 
-// Write appends a line, without its end, to the log.
+// Write appends a line, without its end, to the log. A text of several lines becomes as many.
 func (w *Writer) Write(stream string, text []byte, partial bool) error {
-	var line api.LogLine
-	line.SetText(text)
-	data, err := json.Marshal(record{w.now().UTC(), stream, line.Text, line.Base64, partial})
-	if err != nil {
-		return fmt.Errorf("encode log: %w", err)
+	whole, ok := letterOf(stream, false)
+	if !ok {
+		return fmt.Errorf("write log: there is no stream %q", stream)
 	}
-	data = append(data, '\n')
+	last, _ := letterOf(stream, partial)
+	nanos := w.now().UnixNano()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.one.reset()
+	for more := true; more; {
+		var line []byte
+		line, text, more = bytes.Cut(text, []byte("\n"))
+		letter := last
+		if more {
+			letter = whole
+		}
+		w.one.add(nanos, letter, line)
+	}
+	return w.append(&w.one)
+}
+
+// writeBatch appends records that were made elsewhere.
+func (w *Writer) writeBatch(b *batch) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.append(b)
+}
+
+// append writes records, as many at once as the file still has room for. w.mu is held.
+func (w *Writer) append(b *batch) error {
 	if w.file == nil {
 		return errors.New("write log: closed")
 	}
-	if size := w.end - w.start; size > 0 && size+int64(len(data)) > w.limits.SegmentBytes {
-		if err := w.begin(w.end); err != nil {
+	from := 0 // in b.data
+	for i := 0; i < len(b.ends); {
+		used := w.end - w.seg.start
+		j := i
+		for j < len(b.ends) && (used == 0 && j == i || used+int64(b.ends[j]-from) <= w.limits.SegmentBytes) {
+			j++
+		}
+		if j == i {
+			if err := w.begin(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.put(b.data[from:b.ends[j-1]]); err != nil {
 			return err
 		}
+		i, from = j, b.ends[j-1]
 	}
-	n, err := w.file.Write(data)
-	if err != nil {
-		// Half a record would join the next one to a line that nobody can read.
-		if n > 0 {
-			w.file.Truncate(w.end - w.start)
-		}
-		return fmt.Errorf("write log: %w", err)
-	}
-	w.end += int64(n)
-	if stream != api.StreamAgent {
-		w.last = append(w.last, bytes.Clone(text))
-		w.last = w.last[max(0, len(w.last)-lastLines):]
-	}
+	w.remember(b)
 	w.changed(w.end)
 	return nil
 }
 
-// Copy reads output until its end and appends its lines. When the log cannot be written, the rest is read and dropped: a
-// full disk shall not stop the job at its next line.
-func (w *Writer) Copy(stream string, r io.Reader) error {
-	chunks := make(chan []byte)
-	done := make(chan error, 1)
-	go func() {
-		defer close(chunks)
-		buf := make([]byte, 32<<10)
-		for {
-			n, err := r.Read(buf)
-			if n > 0 {
-				chunks <- bytes.Clone(buf[:n])
-			}
-			if err != nil {
-				if errors.Is(err, io.EOF) {
-					err = nil
-				}
-				done <- err
-				return
-			}
+// put writes whole records to the file.
+func (w *Writer) put(data []byte) error {
+	n, err := w.file.Write(data)
+	if err != nil {
+		// Half a record would join the next one to a line that nobody can read. A file that cannot be cut is left for the
+		// next one; readers go on there.
+		if n > 0 && w.file.Truncate(w.end-w.seg.start) != nil {
+			_ = w.begin() // tried again by the next write
 		}
-	}()
-	var rest []byte
-	var failed error
-	write := func(text []byte, partial bool) {
-		if err := w.Write(stream, text, partial); err != nil && failed == nil {
-			failed = err
+		return fmt.Errorf("write log: %w", err)
+	}
+	w.end += int64(n)
+	w.lines += countLines(data)
+	return nil
+}
+
+// remember keeps the last lines of the job's own output.
+func (w *Writer) remember(b *batch) {
+	for i := max(0, len(b.ends)-lastLines); i < len(b.ends); i++ {
+		start := 0
+		if i > 0 {
+			start = b.ends[i-1]
+		}
+		r, err := parse(b.data[start:b.ends[i]])
+		if err == nil && r.stream != api.StreamAgent {
+			w.last = append(w.last, bytes.Clone(r.text))
 		}
 	}
-	timer := time.NewTimer(pause)
-	timer.Stop()
-	for {
-		select {
-		case chunk, more := <-chunks:
-			if !more {
-				if len(rest) > 0 {
-					write(rest, true)
-				}
-				return errors.Join(failed, <-done)
-			}
-			rest = append(rest, chunk...)
-			for {
-				i := bytes.IndexByte(rest, '\n')
-				if i < 0 && len(rest) <= maxText {
-					break
-				}
-				if i < 0 || i > maxText {
-					write(rest[:maxText], true)
-					rest = rest[maxText:]
-					continue
-				}
-				write(rest[:i], false)
-				rest = rest[i+1:]
-			}
-			if timer.Stop(); len(rest) > 0 {
-				timer.Reset(pause)
-			}
-		case <-timer.C:
-			if len(rest) > 0 {
-				write(rest, true)
-				rest = nil
-			}
-		}
-	}
+	w.last = w.last[max(0, len(w.last)-lastLines):]
 }
 
 // End returns the offset of the next record.
@@ -219,22 +190,23 @@ func (w *Writer) Close() error {
 	return err
 }
 
-// begin starts a new file at offset and drops the oldest ones that the bound leaves no room for.
-func (w *Writer) begin(offset int64) error {
-	f, err := os.OpenFile(w.path(offset), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+// begin starts a new file at the log's end and drops the oldest ones that the bound leaves no room for.
+func (w *Writer) begin() error {
+	next := segment{w.end, w.lines}
+	f, err := os.OpenFile(next.path(w.dir), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("begin log file: %w", err)
 	}
 	if w.file != nil {
 		w.file.Close()
 	}
-	w.file, w.start, w.end = f, offset, offset
+	w.file, w.seg = f, next
 	segs, err := segments(w.dir)
 	if err != nil {
 		return err
 	}
-	for len(segs) > 1 && offset+w.limits.SegmentBytes-segs[0] > w.limits.TotalBytes {
-		if err := os.Remove(w.path(segs[0])); err != nil {
+	for len(segs) > 1 && next.start+w.limits.SegmentBytes-segs[0].start > w.limits.TotalBytes {
+		if err := os.Remove(segs[0].path(w.dir)); err != nil {
 			return fmt.Errorf("drop old log: %w", err)
 		}
 		segs = segs[1:]
@@ -242,28 +214,11 @@ func (w *Writer) begin(offset int64) error {
 	return nil
 }
 
-func (w *Writer) path(offset int64) string { return segmentPath(w.dir, offset) }
-
-func segmentPath(dir string, offset int64) string {
-	return filepath.Join(dir, fmt.Sprintf("%020d%s", offset, suffix))
-}
-
-// segments lists the offsets at which the files of a log start, in order.
-func segments(dir string) ([]int64, error) {
-	entries, err := os.ReadDir(dir)
+// Append adds a line of the agent's own to a log that no other writer has open.
+func Append(dir, text string, now time.Time) error {
+	w, err := NewWriter(dir, api.LogLimits{}, func() time.Time { return now }, func(int64) {})
 	if err != nil {
-		return nil, fmt.Errorf("list log: %w", err)
+		return err
 	}
-	var starts []int64
-	for _, e := range entries {
-		number, ok := strings.CutSuffix(e.Name(), suffix)
-		if !ok {
-			continue
-		}
-		if start, err := strconv.ParseInt(number, 10, 64); err == nil && start >= 0 {
-			starts = append(starts, start)
-		}
-	}
-	slices.Sort(starts)
-	return starts, nil
+	return errors.Join(w.Write(api.StreamAgent, []byte(text), false), w.Close())
 }

@@ -2,6 +2,7 @@ package rendertest
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
@@ -45,5 +46,37 @@ func refactorings() map[string]*plan.Plan {
 	all.Moves = append(all.Moves, plan.Move{From: "fleet.lab", To: "fleet.gpus", Declared: []string{"main.dstack.hcl:8"}, Name: "lab", Count: 3},
 		plan.Move{From: "task.train", To: "task.tune", Declared: []string{"main.dstack.hcl:16"}, Name: "train", Count: 1})
 	out["refactored"] = all
+	maps.Copy(out, imports())
 	return out
+}
+
+// imports are plans in which something is taken over.
+func imports() map[string]*plan.Plan {
+	disk := Object{"name": "data", "backend": "aws", "region": "us-east-1", "availability_zone": "us-east-1a", "size": "1TB"}
+	volume := func(address, id string, c plan.Change) *plan.Change {
+		c.Address, c.Kind, c.Backend, c.Before, c.After = address, "volume", "aws", JSON(disk), JSON(disk)
+		c.Import = &plan.Import{ID: id, Object: id, Backend: "aws", Declared: "main.dstack.hcl:9"}
+		if c.Action == plan.NoOp {
+			c.Reason = c.Import.Why()
+		}
+		return &c
+	}
+	of := func(s plan.Summary, changes ...*plan.Change) *plan.Plan {
+		return &plan.Plan{Summary: s, Changes: changes, Unchanged: 2}
+	}
+	foreign := volume("volume.data", "vol-0a1b2c3d4e5f60718", plan.Change{Action: plan.NoOp})
+	foreign.Import.Lineage, foreign.Import.Address = "5f1c2d3e-0000-4000-8000-1234567890ab", `module.net["eu"].volume.old`
+	size := []plan.AttrDiff{{Path: "size", Before: JSON("1TB"), After: JSON("2TB")}}
+	forced := []plan.AttrDiff{{Path: "size", Before: JSON("1TB"), After: JSON("500GB"), Forces: true}}
+	return map[string]*plan.Plan{
+		"imported": of(plan.Summary{Import: 3}, volume("volume.data", "vol-0a1b2c3d4e5f60718", plan.Change{Action: plan.NoOp}),
+			volume(`volume.each["eu"]`, "vol-1", plan.Change{Action: plan.NoOp}), volume(`volume.each["us"]`, "vol-2", plan.Change{Action: plan.NoOp})),
+		"imported-from-another-state": of(plan.Summary{Import: 1}, foreign),
+		"imported-and-updated": of(plan.Summary{Import: 1, Update: 1},
+			volume("volume.data", "vol-0a1b2c3d4e5f60718", plan.Change{Action: plan.Update, Reason: "size changes", Diff: size, UnchangedAttrs: 4})),
+		"imported-and-recorded": of(plan.Summary{Import: 1}, volume("volume.data", "vol-0a1b2c3d4e5f60718", plan.Change{Action: plan.Update, RecordOnly: true, Reason: "auto_cleanup_duration changes",
+			Diff: []plan.AttrDiff{{Path: "auto_cleanup_duration", After: JSON("7d")}}, UnchangedAttrs: 4})),
+		"imported-and-replaced": of(plan.Summary{Import: 1, Replace: 1}, volume("volume.data", "vol-0a1b2c3d4e5f60718", plan.Change{Action: plan.DeleteThenCreate,
+			Reason: "size cannot change in place: a disk cannot shrink", Diff: forced, ReplacePaths: []string{"size"}, DataAtRisk: "1TB of data", UnchangedAttrs: 3})),
+	}
 }

@@ -29,6 +29,7 @@ type event struct {
 	Type     eventType  `json:"type"`
 	Address  string     `json:"address,omitempty"`          // of the resource, output or policy that it is about
 	Previous string     `json:"previous_address,omitempty"` // of what has moved
+	ID       string     `json:"id,omitempty"`               // of what is imported
 	Message  string     `json:"message"`                    // a sentence for people
 
 	Version    string            `json:"dstack_version,omitempty"`
@@ -70,6 +71,7 @@ const (
 	eventDrift         eventType = "drift"
 	eventNotChecked    eventType = "not_checked"
 	eventPlannedMove   eventType = "planned_move"
+	eventPlannedImport eventType = "planned_import"
 	eventPlannedChange eventType = "planned_change"
 	eventDeferred      eventType = "deferred"
 	eventPlannedOutput eventType = "planned_output"
@@ -147,8 +149,11 @@ func (e *events) plan(p *plan.Plan) {
 		e.emit(event{Type: eventPlannedMove, Address: m.To, Previous: m.From, Message: m.To + ": moved from " + m.From})
 	}
 	for _, c := range p.Changes {
+		if c.Import != nil {
+			e.emit(event{Type: eventPlannedImport, Address: c.Address, ID: c.Import.ID, Message: c.Address + ": imported, " + c.Import.ID})
+		}
 		if c.Action == plan.NoOp {
-			continue // only its address changes
+			continue // only its address changes, or it is only taken over
 		}
 		e.emit(event{Type: eventPlannedChange, Previous: c.PreviousAddress, Address: c.Address, Message: fmt.Sprintf("%s: %s", c.Address, strings.ReplaceAll(string(c.Action), ",", " then ")),
 			Actions: strings.Split(string(c.Action), ","), Reason: c.Reason})
