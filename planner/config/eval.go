@@ -242,6 +242,9 @@ func (c *Config) evalKept(a *attribute, ctx *hcl.EvalContext) (cty.Value, diag.L
 	if ds.HasErrors() {
 		return cty.DynamicVal, redact(translate(ds), a, ctx)
 	}
+	if list := withinLimits(a, v); list.HasErrors() {
+		return cty.DynamicVal, append(translate(ds), list...)
+	}
 	return v, translate(ds)
 }
 

@@ -81,7 +81,9 @@ func (c *Config) evaluateText(s Source, scope Scope) (cty.Value, diag.List) {
 	if ds.HasErrors() {
 		return cty.DynamicVal, translate(ds)
 	}
-	prepare(expr, s.Text, "")
+	if ds := prepare(expr, s.Text, ""); ds.HasErrors() {
+		return cty.DynamicVal, translate(ds)
+	}
 	a := &attribute{expr: expr, rng: expr.Range(), uses: usesOf(expr)}
 	var list diag.List
 	for _, u := range a.uses {

@@ -54,7 +54,7 @@ func (p *fileReader) native() {
 		return // what a parser made of a broken text would only be reported a second time
 	}
 	in := f.Body.(*hclsyntax.Body)
-	prepare(in, p.source.Text, "")
+	p.diags = append(p.diags, translate(prepare(in, p.source.Text, ""))...)
 	for _, a := range in.Attributes {
 		p.topLevel(a.Name, a.NameRange)
 	}

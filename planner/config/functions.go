@@ -155,6 +155,7 @@ func functions(dir string, c *calls) map[string]function.Function {
 			f[name] = refined(fn, cty.NilType, nil)
 		}
 	}
+	limitFunctions(f)
 	maps.Copy(f, momentFunctions(c))
 	var files *fileAnswers
 	if c != nil && c.config.files != nil {

@@ -60,11 +60,11 @@ func uuidText(b [16]byte, version byte) string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// Costs of bcrypt: one more doubles the work.
+// Costs of bcrypt: one more doubles the work. The highest takes some seconds; the algorithm would go on to 31, for a day.
 const (
 	defaultCost = 10
 	lowestCost  = 4
-	highestCost = 31
+	highestCost = 16
 )
 
 // bcryptFunc makes the function that hashes a password with a salt of the Moment.

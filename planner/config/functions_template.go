@@ -36,7 +36,9 @@ func (t template) render(vars cty.Value) (cty.Value, error) {
 	if ds.HasErrors() {
 		return cty.DynamicVal, function.NewArgErrorf(0, "%s", templateProblem(t.name, ds[0]))
 	}
-	prepare(expr, t.text, t.site+" ")
+	if ds := prepare(expr, t.text, t.site+" "); ds.HasErrors() {
+		return cty.DynamicVal, function.NewArgErrorf(0, "%s", templateProblem(t.name, ds[0]))
+	}
 	ctx := &hcl.EvalContext{Functions: maps.Clone(t.functions), Variables: vars.AsValueMap()}
 	for _, name := range templateNames {
 		ctx.Functions[name] = noTemplateFunc(name)

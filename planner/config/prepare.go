@@ -23,11 +23,13 @@ const corePrefix = "core::"
 //     in front.
 //   - Terraform's core:: before the name of a function, where all functions are, is taken off.
 //   - && and || refuse null, which the library takes for false.
-func prepare(node hclsyntax.Node, text []byte, by string) {
-	if !asksMoment(text) && !bytes.Contains(text, []byte(corePrefix)) && !bytes.Contains(text, []byte("&&")) && !bytes.Contains(text, []byte("||")) {
-		return
+//
+// What it returns are numbers that would take for ever to print.
+func prepare(node hclsyntax.Node, text []byte, by string) hcl.Diagnostics {
+	if !asksMoment(text) && !bytes.Contains(text, []byte(corePrefix)) && !bytes.Contains(text, []byte("&&")) && !bytes.Contains(text, []byte("||")) && !longExponent(text) {
+		return nil
 	}
-	hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
+	return hclsyntax.VisitAll(node, func(n hclsyntax.Node) hcl.Diagnostics {
 		switch e := n.(type) {
 		case *hclsyntax.FunctionCallExpr:
 			e.Name = strings.TrimPrefix(e.Name, corePrefix)
@@ -41,9 +43,54 @@ func prepare(node hclsyntax.Node, text []byte, by string) {
 			case hclsyntax.OpLogicalOr:
 				e.Op = strictOr
 			}
+		case *hclsyntax.LiteralValueExpr:
+			return noLongNumber(&e.Val, e.SrcRange)
+		case *hclsyntax.ScopeTraversalExpr:
+			return noLongIndex(e.Traversal)
+		case *hclsyntax.RelativeTraversalExpr:
+			return noLongIndex(e.Traversal)
 		}
 		return nil
 	})
+}
+
+// noLongNumber refuses a number that would take for ever to print, and puts another one in its place.
+func noLongNumber(v *cty.Value, rng hcl.Range) hcl.Diagnostics {
+	if v.Type() != cty.Number || !v.IsKnown() || v.IsNull() || !v.AsBigFloat().IsInf() && checkSize(*v) == nil {
+		return nil
+	}
+	*v = cty.Zero
+	summary, detail := tooLarge(errNumberTooLarge)
+	return hcl.Diagnostics{{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &rng}}
+}
+
+func noLongIndex(t hcl.Traversal) hcl.Diagnostics {
+	var ds hcl.Diagnostics
+	for i, step := range t {
+		if index, ok := step.(hcl.TraverseIndex); ok {
+			ds = append(ds, noLongNumber(&index.Key, index.SrcRange)...)
+			t[i] = index
+		}
+	}
+	return ds
+}
+
+// longExponent tells whether a text may hold a number with an exponent of four digits or more.
+func longExponent(text []byte) bool {
+	digit := func(i int) bool { return i < len(text) && '0' <= text[i] && text[i] <= '9' }
+	for i := 1; i < len(text); i++ {
+		if text[i]|0x20 != 'e' || !digit(i-1) {
+			continue
+		}
+		from := i + 1
+		if from < len(text) && (text[from] == '+' || text[from] == '-') {
+			from++
+		}
+		if digit(from) && digit(from+1) && digit(from+2) && digit(from+3) {
+			return true
+		}
+	}
+	return false
 }
 
 var (

@@ -342,6 +342,10 @@ func (v *variable) convert(val cty.Value, g given) (cty.Value, diag.List) {
 		}
 		return cty.NilVal, diag.Errorf("Variable is null", "var.%s, from %s, is null, which nullable = false at %s excludes. Give it a value.", v.name, g.from, place(v.defRange)).At(&at)
 	}
+	if err := checkSize(out); err != nil {
+		summary, detail := tooLarge(err)
+		return cty.NilVal, diag.Errorf(summary, "%s", "The value of var."+v.name+", from "+g.from+": "+strings.ToLower(detail[:1])+detail[1:]).At(&at)
+	}
 	return out, nil
 }
 
