@@ -22,7 +22,7 @@ const planSchema = docs + "plan.schema.json"
 // actions are how a plan writes what happens to a resource.
 func actions() jsonschema.Schema {
 	var lists [][]string
-	for _, a := range []plan.Action{plan.NoOp, plan.Create, plan.Update, plan.Delete, plan.DeleteThenCreate, plan.CreateThenDelete, plan.Forget} {
+	for _, a := range plan.Actions() {
 		raw, err := json.Marshal(a)
 		var list []string
 		if err != nil || json.Unmarshal(raw, &list) != nil {

@@ -60,7 +60,7 @@ func newChangeView(p *plan.Plan, o Options) *changeView {
 	v := &changeView{o: o, p: p, supports: map[string][]*plan.Change{}, deletes: map[string]int{}, joins: map[int]*endings{}, changes: make(map[string]*plan.Change, len(p.Changes))}
 	for _, c := range p.Changes {
 		v.changes[c.Address] = c
-		if s := shownOf(c); c.Kind == addr.KindSupport && s != showNothing && s != showMove {
+		if s := shownOf(c); c.Kind == addr.KindSupport && s != showNothing && s != showMove && !c.OnlyCandidate {
 			owner := ownerOf(c.Address)
 			v.supports[owner] = append(v.supports[owner], c)
 		}

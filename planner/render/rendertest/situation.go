@@ -21,6 +21,8 @@ func Situations() []Situation {
 	maps.Copy(all, kinds())
 	maps.Copy(all, verdicts())
 	maps.Copy(all, refactorings())
+	maps.Copy(all, attributes())
+	maps.Copy(all, remarkables())
 	out := make([]Situation, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, Situation{name, complete(all[name])})
