@@ -14,8 +14,10 @@
 //	DIR/jobs/ID/lock        held by the supervisor: whether it can be taken tells whether the supervisor lives
 //	DIR/jobs/ID/control.sock
 //	DIR/jobs/ID/log/        the output
-//	DIR/jobs/ID/work/       where the job starts unless it says otherwise
+//	DIR/jobs/ID/work/       the job's own folder, with its code: where it starts unless it says otherwise
+//	DIR/jobs/ID/files/      files that it finds elsewhere
 //	DIR/jobs/ID/mnt/        its mounts, where they are links
+//	DIR/blobs/              what was sent for jobs, by digest
 //
 // The values of a job's environment are in none of these files: they go from process to process through pipes.
 package agent

@@ -49,6 +49,8 @@ func (s *server) handler(ending context.Context) http.Handler {
 	handle("POST /v1/jobs/{id}/stop", s.stopJob)
 	handle("PUT /v1/jobs/{id}/limits", s.limitJob)
 	handle("GET /v1/jobs/{id}/logs", s.getLogs)
+	handle("POST /v1/blobs/missing", s.missingBlobs)
+	mux.HandleFunc("POST /v1/blobs", s.receiveBlobs(ending))
 	handle("POST /v1/shutdown", s.shutdown)
 	handle("/", func(_ http.ResponseWriter, r *http.Request) (any, error) {
 		return nil, api.Errorf(api.KindNotFound, "this agent (version %s) knows no %s %s", s.facts.AgentVersion, r.Method, r.URL.Path)

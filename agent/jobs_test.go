@@ -56,7 +56,7 @@ func TestRefusals(t *testing.T) {
 		"an id that is no name of a folder":     func(s *api.JobSpec) { s.ID = ".a b" },
 		"no program":                            func(s *api.JobSpec) { s.Argv = nil },
 		"a variable without a value":            func(s *api.JobSpec) { s.Env = []string{"A"} },
-		"a relative working directory":          func(s *api.JobSpec) { s.WorkingDir = "x" },
+		"a working directory outside":           func(s *api.JobSpec) { s.WorkingDir = "a/../../x" },
 		"a relative mount":                      func(s *api.JobSpec) { s.Mounts = []api.Mount{{Source: "/tmp", Path: "x"}} },
 		"a mount at the root":                   func(s *api.JobSpec) { s.Mounts = []api.Mount{{Source: "/tmp", Path: "/x/.."}} },
 		"two mounts at one path":                func(s *api.JobSpec) { s.Mounts = []api.Mount{{Source: "/tmp", Path: "/a"}, {Source: "/", Path: "/a/"}} },

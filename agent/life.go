@@ -42,7 +42,11 @@ func (l *life) live() ending {
 	defer giveUp()
 	starting := make(chan begun, 1)
 	go func() {
-		a, err := l.runtime.Start(ctx, l.task, runtime.Host{Keep: l.keep, Log: l.log})
+		t, err := furnish(ctx, l.task)
+		var a runtime.Attempt
+		if err == nil {
+			a, err = l.runtime.Start(ctx, t, runtime.Host{Keep: l.keep, Log: l.log})
+		}
 		starting <- begun{a, err}
 	}()
 	var timeout <-chan time.Time

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/blobs"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
@@ -46,6 +47,7 @@ type server struct {
 	mu      sync.Mutex
 	jobs    map[string]*job
 	locks   *locks
+	blobs   *blobs.Store
 	closing bool
 }
 
@@ -86,12 +88,14 @@ func Serve(ctx context.Context, o Options) error {
 	s := &server{
 		dir: dir, program: program, base: process.BaseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
 		quit: quit, watching: watching, jobs: make(map[string]*job), locks: newLocks(o.Blocks, facts.GPUs),
+		blobs: blobs.New(blobsPath(dir)),
 	}
 	defer s.watchers.Wait()
 	defer stopWatching()
 	if err := s.recover(); err != nil {
 		return err
 	}
+	s.sweep()
 	listener, err := sock.Listen(dir, api.AgentSocket)
 	if err != nil {
 		return fmt.Errorf("listen in %s: %w", dir, err)

@@ -30,6 +30,9 @@ func (s *server) submit(ctx context.Context, spec api.JobSpec) (*job, error) {
 	if err := s.validate(spec); err != nil {
 		return nil, err
 	}
+	if err := s.checkContents(spec); err != nil {
+		return nil, err
+	}
 	for {
 		j, mine, err := s.reserve(spec)
 		if err != nil {
@@ -166,6 +169,7 @@ func (s *server) forget(j *job) error {
 	delete(s.jobs, j.rec.Spec.ID)
 	s.mu.Unlock()
 	j.change(func() { j.gone = true })
+	s.sweep(digestsOf(j.rec.Spec)...)
 	return os.RemoveAll(trash)
 }
 

@@ -42,9 +42,10 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 			bad("variable %d of its environment is not NAME=VALUE", i+1) // the text may be a secret
 		}
 	}
-	if spec.WorkingDir != "" && !filepath.IsAbs(spec.WorkingDir) {
-		bad("working directory %q is not absolute", spec.WorkingDir)
+	if !filepath.IsAbs(spec.WorkingDir) && !isWithin(spec.WorkingDir) {
+		bad("working directory %q is outside of the job's own folder; it is relative to that, or absolute", spec.WorkingDir)
 	}
+	problems = append(problems, contentProblems(spec.Contents)...)
 	if spec.User != nil && uid != 0 && int(spec.User.UID) != uid {
 		bad("it asks for user %d, and the agent runs as user %d, who cannot change that", spec.User.UID, uid)
 	}

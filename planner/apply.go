@@ -62,13 +62,26 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}
+	code, err := deliveries(o.Plan, o.Session.State())
+	if err != nil {
+		return nil, err
+	}
+	if len(code) > 0 {
+		dir, remove, err := p.staging()
+		if err != nil {
+			return nil, fmt.Errorf("make a folder for what jobs get: %w", err)
+		}
+		defer remove()
+		with := *p
+		with.Paths.Content = dir
+		p = &with
+	}
 	bs, diags := p.collect(ctx, o.Session.State(), blocks, p.needsBackend())
 	if err := diags.Err(); err != nil {
 		return nil, err
 	}
 	defer bs.close()
 	r := newResolver(p, o.Session.State)
-	var err error
 	if r.data, err = recordedData(o.Plan); err != nil {
 		return nil, err
 	}
@@ -84,6 +97,9 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	result, err := apply.Run(ctx, apply.Options{
 		Permit: func(ctx context.Context) ([]statefile.PolicyOverride, error) {
 			if err := bs.same(ctx, o.Plan); err != nil {
+				return nil, err
+			}
+			if err := p.stage(ctx, code, p.Paths.Content); err != nil {
 				return nil, err
 			}
 			return p.permit(ctx, o)

@@ -169,6 +169,9 @@ func (w *walk) askOne(ctx context.Context, name, kind string, items []*item) (di
 		}
 		return diags, nil
 	}
+	if diags := b.checkCode(items); diags.HasErrors() {
+		return diags, nil
+	}
 	changes := make([]providers.Change, len(items))
 	for i, it := range items {
 		plain, _ := it.planned.UnmarkDeep()

@@ -60,6 +60,7 @@ type Capabilities struct {
 	SharedNetwork    bool              `json:"shared_network,omitempty"`    // its instances share their ports, as on one machine
 	Processes        bool              `json:"processes,omitempty"`         // a job without an image can be a process
 	Containers       bool              `json:"containers,omitempty"`        // a job with an image can run
+	Code             bool              `json:"code,omitempty"`              // jobs get what is in Paths.Content
 	Imports          map[string]string `json:"imports,omitempty"`           // kinds that can be taken over, with what their id is: "the path of a folder"
 	ConsistencyDelay time.Duration     `json:"consistency_delay,omitempty"` // how long Find may miss what was just made
 }
@@ -77,6 +78,9 @@ type BackendConfig struct {
 type Paths struct {
 	Home  string `json:"home"`  // DSTACK_HOME
 	Agent string `json:"agent"` // the program dstack-agent
+	// Content is a folder that holds, while a plan is applied, what the jobs that it creates get as repo and files: the list of
+	// each content under the digest that the job names, and what the files in it hold under their own; see package content.
+	Content string `json:"content,omitempty"`
 }
 
 // Backend is an open handle. The methods for kinds return nil where the provider does not have that kind. Rarer

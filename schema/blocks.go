@@ -247,6 +247,8 @@ type Run struct {
 	Env          map[string]string `name:"env,env,job" doc:"Environment variables: a map, or a list of NAME=VALUE. A bare NAME is taken from the environment of the command."`
 	Resources    *Resources        `name:"resources,block" doc:"What each job needs of its instance."`
 	Volumes      []Mount           `name:"volumes,job" doc:"What is mounted where: \"data:/data\", or an object with volume and path."`
+	Repo         *RepoBlock        `name:"repo,block,job" doc:"The code that each job starts with, in its own folder."`
+	Files        []FileCopy        `name:"files,job" doc:"Single files that each job gets: \"LOCAL:REMOTE\", or an object with local and path."`
 	Runtime      string            `name:"runtime" default:"auto" rule:"auto, docker or process" doc:"How it runs."`
 
 	Profile        string `name:"profile,ref" doc:"The profile whose settings stand in for what is not written here."`

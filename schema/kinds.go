@@ -169,6 +169,8 @@ type Job struct {
 	Env          map[string]string   `name:"env" change:"replace" doc:"Environment variables."`
 	Resources    *Resources          `name:"resources" change:"constraint" doc:"What it needs of its instance."`
 	Mounts       []Mount             `name:"volumes" change:"replace" doc:"What is mounted where."`
+	Repo         *Repo               `name:"repo" change:"replace" doc:"The code that it starts with."`
+	Files        []File              `name:"files" change:"replace" doc:"Single files that it gets."`
 	Ports        []value.PortMapping `name:"ports" change:"update" doc:"Ports that attach forwards."`
 	Port         value.ServicePort   `name:"port" change:"replace" doc:"The port on which a service answers."`
 	Gateway      string              `name:"gateway,address" change:"update" doc:"Address of the gateway that publishes the service."`

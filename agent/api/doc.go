@@ -12,6 +12,8 @@
 //	PUT    /v1/jobs/{id}/limits         Limits -> Job, while it runs
 //	GET    /v1/jobs/{id}/logs           one LogLine a line; ?follow=1&since=TIME&tail=N&offset=N
 //	DELETE /v1/jobs/{id}                ?force=1 aborts the job first
+//	POST   /v1/blobs/missing            BlobQuery -> BlobAnswer
+//	POST   /v1/blobs                    a stream of blobs, each a BlobPart as one line and its bytes
 //	POST   /v1/shutdown                 ShutdownRequest
 //
 // The gateway:

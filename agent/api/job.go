@@ -17,7 +17,7 @@ type JobSpec struct {
 	// Env are NAME=VALUE, a later one winning over an earlier one and over what the agent adds. The values are handed to
 	// the job through pipes: they are neither written to disk nor shown in process arguments.
 	Env []string `json:"env,omitempty"`
-	// WorkingDir is where the job starts; empty means a scratch folder of its own that is removed with the job.
+	// WorkingDir is where the job starts, from a folder of its own that is removed with the job; empty means that folder.
 	WorkingDir string `json:"working_dir,omitempty"`
 	// User is whom the job runs as; nil means as the agent. Only an agent of root can be asked for another user.
 	User *User `json:"user,omitempty"`
@@ -43,6 +43,8 @@ type JobSpec struct {
 	Port int `json:"port,omitempty"`
 	// Log bounds what is kept of the job's output.
 	Log LogLimits `json:"log,omitzero"`
+	// Contents are folders and files that the job finds when it starts. They belong to its user.
+	Contents []Content `json:"contents,omitempty"`
 	// Extra is kept with the job and given back.
 	Extra json.RawMessage `json:"extra,omitempty"`
 }

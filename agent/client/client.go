@@ -250,8 +250,8 @@ func (p *peer) call(ctx context.Context, method, path string, q url.Values, in, 
 
 // open sends a request and returns the body of its answer.
 func (p *peer) open(ctx context.Context, method, path string, q url.Values, in any) (io.ReadCloser, error) {
-	var body io.Reader
-	if in != nil {
+	body, streams := in.(io.Reader)
+	if in != nil && !streams {
 		data, err := json.Marshal(in)
 		if err != nil {
 			return nil, fmt.Errorf("encode request: %w", err)

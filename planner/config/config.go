@@ -43,6 +43,7 @@ type Config struct {
 	functions map[string]function.Function
 	inputs    *inputs
 	files     *fileAnswers
+	contents  contents
 	moment    *Moment
 	impure    bool        // some text calls functions that are not pure, or may do so
 	asked     atomic.Bool // one of them was called

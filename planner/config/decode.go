@@ -31,6 +31,7 @@ type Decoded struct {
 	inst   Instance
 	scope  Scope
 	perJob []*schema.Attribute // attributes that mention node or replica
+	jobs   cty.Value           // Value as jobs get it
 	before []Verdict           // of the preconditions
 
 	origins map[string][]*nested // as in decoder
@@ -65,6 +66,10 @@ func (c *Config) Decode(inst Instance, scope Scope) (*Decoded, diag.List) {
 	})
 	d.Value = cty.ObjectVal(attrs)
 	d.origins = dec.origins
+	d.jobs = d.Value
+	if dec.code(d, attrs) {
+		d.jobs = cty.ObjectVal(attrs)
+	}
 	dec.meta(d)
 	if b.Type.Repeat && b.Type.Object.Attr("name") != nil {
 		dec.name(d)
@@ -233,10 +238,11 @@ func (d *decoder) name(out *Decoded) {
 }
 
 // Job returns the value of the block for one job: rank of count nodes of a task, or a replica of a service. Attributes
-// that do not mention node or replica are shared with Value.
+// that do not mention node or replica are shared with Value. The code of the run, `repo` and `files`, is of the types that a
+// job has: with what was found there, in place of where it is.
 func (d *Decoded) Job(rank, count, replica int) (cty.Value, diag.List) {
 	if len(d.perJob) == 0 {
-		return d.Value, nil
+		return d.jobs, nil
 	}
 	return d.job(cty.NumberIntVal(int64(rank)), cty.NumberIntVal(int64(count)), cty.NumberIntVal(int64(replica)))
 }
@@ -257,7 +263,7 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 	}
 	ctx, list := d.config.contextOf(d.inst.site(), d.scope, names, uses...)
 	dec := decoder{c: d.config, ctx: ctx, list: list}
-	attrs := d.Value.AsValueMap()
+	attrs := d.jobs.AsValueMap()
 	for _, desc := range d.perJob {
 		if a := b.attr(desc.Name); a != nil {
 			attrs[desc.Name] = dec.attribute(a)
@@ -266,6 +272,7 @@ func (d *Decoded) job(rank, count, replica cty.Value) (cty.Value, diag.List) {
 			attrs[desc.Name] = dec.blocks(group)
 		}
 	}
+	dec.code(d, attrs)
 	out := cty.ObjectVal(attrs)
 	dec.jobRules(d, out)
 	list = dec.list

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dstackai/dstack-planner/addr"
+	"github.com/dstackai/dstack-planner/content"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/schema"
 )
@@ -47,6 +49,9 @@ type LoadOptions struct {
 	// FileAnswers are answers that functions such as file gave in an earlier evaluation, to be given again. One without a
 	// value is asked for anew.
 	FileAnswers []FileAnswer
+	// UploadLimit is how many bytes a folder or file may have that is sent to jobs; 0 means content.DefaultLimit, a negative
+	// one that there is none.
+	UploadLimit int64
 	// Now is the clock that a new Moment takes its time from, time.Now unless set.
 	Now func() time.Time
 	// Open leaves a variable that has no value unknown, and asks for none: for what looks at a configuration that nobody
@@ -81,6 +86,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	c := &Config{
 		Dir: o.Dir, profile: o.Profile, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{},
 		inputs: &inputs{environ: o.Environ, read: map[string]string{}}, files: newFileAnswers(o.FileAnswers),
+		contents: contents{limit: max(0, cmp.Or(o.UploadLimit, content.DefaultLimit))},
 	}
 	switch {
 	case o.Moment != nil:

@@ -31,6 +31,7 @@ func (v *changeView) block(c *plan.Change) *block {
 	b.fields = append(b.fields, v.attributes(c, b.action)...)
 	b.fields = append(b.fields, v.offer(c)...)
 	b.fields = append(b.fields, v.place(c, b.action)...)
+	b.fields = append(b.fields, v.code(c, b.action)...)
 	b.fields = append(b.fields, v.first(c)...)
 	b.fields = append(b.fields, v.supportFields(c.Address, v.o.Verbose || v.o.document)...)
 	if n := c.UnchangedAttrs; n > 0 && (b.action == showUpdate || b.action == showRecord || b.action == showImport && len(c.Diff) > 0 || c.Action.IsReplace()) {

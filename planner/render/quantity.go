@@ -166,3 +166,20 @@ func (v *changeView) clock(t time.Time) string {
 
 // absolute is a time that means the same whenever it is read.
 func absolute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// Bytes writes a number of bytes with at most two digits that count: 230B, 1.4KB, 12MB.
+func Bytes(n int64) string {
+	if n < 1<<10 {
+		return strconv.FormatInt(n, 10) + "B"
+	}
+	unit, size := 0, float64(n)/(1<<10)
+	for size >= 1<<10 && unit < 5 {
+		size /= 1 << 10
+		unit++
+	}
+	digits := 0
+	if size < 9.95 {
+		digits = 1
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(size, 'f', digits, 64), ".0") + string("KMGTPE"[unit]) + "B"
+}

@@ -56,7 +56,7 @@ func (p *Provider) Describe(context.Context) (providers.Description, error) {
 		Name: "fake", Version: Version, Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
 		Capabilities: providers.Capabilities{
 			MultiNode: true, Spot: true, Blocks: true, PlacementGroups: true, Reservations: true, Privileged: true,
-			InstanceMounts: true, ForceDetach: true, Processes: true, Containers: true, ConsistencyDelay: ConsistencyDelay,
+			InstanceMounts: true, ForceDetach: true, Processes: true, Containers: true, Code: true, ConsistencyDelay: ConsistencyDelay,
 			Imports: map[string]string{
 				addr.KindInstance: "the id of an instance of the account", addr.KindVolume: "the id of a volume of the account", addr.KindGateway: "the id of a gateway of the account",
 			},

@@ -1,7 +1,6 @@
 package host
 
 import (
-	"path"
 	"strings"
 
 	"github.com/dstackai/dstack-planner/providers"
@@ -38,9 +37,6 @@ func Check(job schema.Job, known func(attribute string) bool) *providers.Error {
 	}
 	if job.Privileged {
 		bad("privileged", "privileged is for containers, and this job runs as a process; leave privileged out")
-	}
-	if job.WorkingDir != "" && !path.IsAbs(job.WorkingDir) {
-		bad("working_dir", "working_dir must be absolute where a job is a process; without it the job starts in a folder of its own")
 	}
 	if job.Blocks < 0 || job.GPUCount < 0 {
 		bad("blocks", "a share of a machine cannot be negative")

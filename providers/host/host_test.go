@@ -137,7 +137,6 @@ func TestCheck(t *testing.T) {
 		"python":                        {func(j *schema.Job) { j.Python = "3.12" }, "leave python out"},
 		"nvcc":                          {func(j *schema.Job) { j.NVCC = true }, "leave nvcc out"},
 		"privileged":                    {func(j *schema.Job) { j.Privileged = true }, "leave privileged out"},
-		"a relative working directory":  {func(j *schema.Job) { j.WorkingDir = "src" }, "working_dir must be absolute"},
 		"no commands":                   {func(j *schema.Job) { j.Commands = nil }, "it has no commands"},
 		"a negative share":              {func(j *schema.Job) { j.Blocks = -1 }, "cannot be negative"},
 		"two things, both of them":      {func(j *schema.Job) { j.Image, j.Privileged = "ubuntu", true }, "leave privileged out"},

@@ -81,6 +81,7 @@ func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error
 	if job.Resources != nil {
 		spec.ShmSize = job.Resources.ShmSize.Bytes()
 	}
+	spec.Contents = contents(job)
 	share(&spec, job, on.Value)
 	if spec.Mounts, err = mounts(op, site); err != nil {
 		return none, err

@@ -63,6 +63,12 @@ func (r jobs) Create(ctx context.Context, op providers.Op[schema.Job], report pr
 		host.Show(&v, j)
 		return object(id, v, private{Instance: on.ID}, false)
 	}
+	err = host.Upload(ctx, c, r.content, spec.Contents, func(done, total int64) error {
+		return report(providers.Progress[schema.Job]{Phase: "uploading code", Done: done, Total: total})
+	})
+	if err != nil {
+		return none, err
+	}
 	j, err := host.Start(ctx, c, spec, r.ready, func(phase string, j api.Job) error {
 		made := shown(j)
 		return told(report, phase, &made)

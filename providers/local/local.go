@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/content"
 	"github.com/dstackai/dstack-planner/internal/version"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
@@ -49,7 +50,7 @@ func (p *Provider) Describe(context.Context) (providers.Description, error) {
 	return providers.Description{
 		Name: "local", Version: version.String(), Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
 		Capabilities: providers.Capabilities{
-			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true,
+			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true, Code: true,
 			Imports: importable(),
 		},
 	}, nil
@@ -75,7 +76,7 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 		return nil, providers.Errorf(providers.Internal, "this machine has no identity: %w", err)
 	}
 	b := &backend{
-		name: config.Name, root: s.root, agent: config.Paths.Agent, identity: id, ask: p.options.Ask, ready: s.ready,
+		name: config.Name, root: s.root, agent: config.Paths.Agent, content: content.Store(config.Paths.Content), identity: id, ask: p.options.Ask, ready: s.ready,
 	}
 	b.instances = shelf[schema.Instance]{root: s.root, kind: addr.KindInstance, kept: withoutEnv}
 	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
@@ -92,7 +93,8 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 type backend struct {
 	name     string
 	root     string
-	agent    string // the program dstack-agent
+	agent    string        // the program dstack-agent
+	content  content.Store // what jobs get as repo and files
 	identity string
 	ask      time.Duration
 	ready    time.Duration

@@ -244,7 +244,7 @@ func TestDescription(t *testing.T) {
 	d, err := local.New(local.Options{}).Describe(t.Context())
 	require.NoError(t, err)
 	want := providers.Capabilities{Regions: []string{"local"}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true,
-		SharedNetwork: true, Processes: true}
+		SharedNetwork: true, Processes: true, Code: true}
 	for _, kind := range []string{addr.KindVolume, addr.KindGateway, addr.KindInstance} {
 		require.NotEmpty(t, d.Capabilities.Imports[kind])
 	}

@@ -73,6 +73,7 @@ func Run(t *testing.T, o Options) {
 	testKind(t, o, addr.KindGateway, o.Gateway, providers.Backend.Gateways)
 	testKind(t, o, addr.KindJob, o.Job, providers.Backend.Jobs)
 	t.Run(addr.KindJob+"/output and stop", func(t *testing.T) { testJobAbilities(t, o) })
+	t.Run(addr.KindJob+"/code", func(t *testing.T) { testCode(t, o) })
 	types := make([]string, 0, len(o.Supports))
 	for ty := range o.Supports {
 		types = append(types, ty)

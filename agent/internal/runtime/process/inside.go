@@ -43,8 +43,8 @@ func (i inside) Exec(ctx context.Context, c runtime.Command) (runtime.Process, e
 	if stage.Dir == "" {
 		stage.Dir = i.task.Spec.WorkingDir
 	}
-	if stage.Dir == "" {
-		stage.Dir = filepath.Join(i.task.Dir, workDir)
+	if !filepath.IsAbs(stage.Dir) {
+		stage.Dir = filepath.Join(i.task.Own(), stage.Dir)
 	}
 	env, err := proc.Environ(leader.PID)
 	if err != nil {

@@ -18,7 +18,6 @@ import (
 
 // Folders in the folder of a job.
 const (
-	workDir  = "work"
 	linksDir = "mnt"
 	rootDir  = "root"
 )
@@ -62,12 +61,12 @@ func prepare(t runtime.Task) (stage stageTask, mode string, err error) {
 	if err != nil {
 		return stage, "", err
 	}
+	if err := t.MakeOwn(); err != nil {
+		return stage, "", err
+	}
 	stage = stageTask{User: spec.User, Dir: spec.WorkingDir, Argv: spec.Argv}
-	if stage.Dir == "" {
-		stage.Dir = filepath.Join(t.Dir, workDir)
-		if err := makeWorkDir(stage.Dir, spec.User); err != nil {
-			return stage, "", fmt.Errorf("make working directory: %w", err)
-		}
+	if !filepath.IsAbs(stage.Dir) {
+		stage.Dir = filepath.Join(t.Own(), stage.Dir)
 	}
 	mountRoot := ""
 	switch {
@@ -126,16 +125,6 @@ func members(g cgroup.Group) (ps []proc.Process) {
 		}
 	}
 	return ps
-}
-
-func makeWorkDir(dir string, u *api.User) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
-	}
-	if u == nil {
-		return nil
-	}
-	return os.Chown(dir, int(u.UID), int(u.GID))
 }
 
 // GroupName names the control group of the job in a folder, so that agents of several instances do not meet.

@@ -10,11 +10,13 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/dstackai/dstack-planner/internal/version"
+	"github.com/dstackai/dstack-planner/schema/value"
 	"github.com/dstackai/dstack-planner/statefile"
 )
 
@@ -30,6 +32,9 @@ type app struct {
 	home    string // DSTACK_HOME, absolute
 	version string
 	log     *slog.Logger
+
+	uploadLimit int64 // of what is sent to a job, in bytes; 0 is the default, a negative one is none
+
 	screen  screen
 	signals <-chan os.Signal
 
@@ -91,8 +96,31 @@ func (a *app) prepare() error {
 	if a.home, err = filepath.Abs(a.home); err != nil {
 		return fail(exitError, "DSTACK_HOME cannot be used", "%v.", err)
 	}
+	if a.uploadLimit, err = uploadLimit(a.getenv("DSTACK_CODE_UPLOAD_LIMIT")); err != nil {
+		return err
+	}
 	a.log, err = newLog(a.err, a.getenv("DSTACK_LOG"), a.getenv("DSTACK_LOG_FORMAT"))
 	return err
+}
+
+// uploadLimit reads DSTACK_CODE_UPLOAD_LIMIT: a number of bytes, or a size.
+func uploadLimit(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	bytes, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		var size value.Memory
+		size, err = value.ParseMemory(text)
+		bytes = size.Bytes()
+	}
+	switch {
+	case err != nil || bytes < 0:
+		return 0, fail(exitError, "DSTACK_CODE_UPLOAD_LIMIT is wrong", "DSTACK_CODE_UPLOAD_LIMIT is %q; it can be a size such as 500MB or 2GB, a number of bytes, or 0 for no limit.", text)
+	case bytes == 0:
+		return -1, nil
+	}
+	return bytes, nil
 }
 
 func (a *app) getenv(name string) string {

@@ -375,10 +375,26 @@ func (a *app) notStarted(err error, p *plan.Plan, w work) error {
 	if denied, ok := errors.AsType[*planner.DeniedError](err); ok {
 		return a.deniedNow(denied, w)
 	}
+	if changed, ok := errors.AsType[*planner.ChangedContentError](err); ok {
+		return a.contentChanged(changed, w)
+	}
 	if changed, ok := errors.AsType[*planner.ChangedInputError](err); ok {
 		return fail(exitStale, "Input has changed", "%s", sentenceOf(changed.Error()))
 	}
 	return failedWith(err, "Plan cannot be applied")
+}
+
+// contentChanged explains why what jobs get cannot be sent.
+func (a *app) contentChanged(e *planner.ChangedContentError, w work) error {
+	next := "  " + a.dstack() + " " + w.command
+	if w.title != "" {
+		next = "  " + a.dstack() + " plan --out " + shellWord(w.title)
+	}
+	text := capital(strings.TrimSuffix(e.Error(), ".")) + ". Nothing was done. "
+	if !e.Missing {
+		return fail(exitStale, "Content has changed", "%sMake the plan again:\n%s", text, next)
+	}
+	return fail(exitStale, "Content is missing", "%sApply the plan where that is, or make the plan again:\n%s", text, next)
 }
 
 func sentenceOf(s string) string {

@@ -67,7 +67,8 @@ func (f varFlag) Set(s string) error {
 
 // reading says how a configuration is read: by every command alike.
 func (a *app) reading(in inputs) config.LoadOptions {
-	return config.LoadOptions{Home: a.home, Profile: a.getenv("DSTACK_PROFILE"), Vars: in.list, Environ: a.environ, Now: a.now, Version: a.version, Moment: in.moment}
+	return config.LoadOptions{Home: a.home, Profile: a.getenv("DSTACK_PROFILE"), Vars: in.list, Environ: a.environ, Now: a.now, Version: a.version, Moment: in.moment,
+		UploadLimit: a.uploadLimit}
 }
 
 // open reads the configuration for a command that needs it whole.
