@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-//go:embed */*.dstack.hcl */*/*.dstack.hcl */README.md */*.dstackvars
+//go:embed */*.dstack.hcl */*/*.dstack.hcl */README.md */*.dstackvars */*/*.yml
 var files embed.FS
 
 // Names lists the examples in order.
