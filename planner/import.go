@@ -48,16 +48,7 @@ func (w *walk) takeOver(ctx context.Context) diag.List {
 			open = append(open, found)
 		}
 	}
-	said := make([]diag.List, len(open))
-	var g errgroup.Group
-	g.SetLimit(w.opts.Parallelism)
-	for n, i := range open {
-		g.Go(func() error {
-			i.located, said[n] = w.backends.locate(ctx, i.backend, i.To.Kind(), i.ID)
-			return nil
-		})
-	}
-	_ = g.Wait() // what went wrong is said
+	said := w.backends.locateAll(ctx, open, w.opts.Parallelism)
 	var taken []*imported
 	for n, i := range open {
 		ds := w.adopt(i, said[n])
@@ -101,7 +92,11 @@ func (p *Planner) importedOn(blocks *earlyBlocks, i config.Import, bs *backends)
 	if name == "" {
 		all := bs.declaredNames()
 		if len(all) != 1 {
-			return "", diag.Errorf("Backend is not said", "%s is imported to %s, and which backend it is on is not said; there are %s. Say it in the import: backend = %q.", i.ID, i.To, join(all), slices.Concat(all, []string{defaultBackend})[0])
+			say := fmt.Sprintf("in the import: backend = %q", slices.Concat(all, []string{defaultBackend})[0])
+			if i.Place.Filename == "" { // it is the command
+				say = "with --backend " + slices.Concat(all, []string{defaultBackend})[0]
+			}
+			return "", diag.Errorf("Backend is not said", "%s is imported to %s, and which backend it is on is not said; there are %s. Say it %s.", i.ID, i.To, join(all), say)
 		}
 		name = all[0]
 	}
@@ -158,6 +153,21 @@ func onlyBackend(v cty.Value) string {
 		}
 	}
 	return ""
+}
+
+// locateAll looks up several things at a time, and says for each what went wrong.
+func (bs *backends) locateAll(ctx context.Context, list []*imported, parallelism int) []diag.List {
+	said := make([]diag.List, len(list))
+	var g errgroup.Group
+	g.SetLimit(parallelism)
+	for n, i := range list {
+		g.Go(func() error {
+			i.located, said[n] = bs.locate(ctx, i.backend, i.To.Kind(), i.ID)
+			return nil
+		})
+	}
+	_ = g.Wait() // what went wrong is said
+	return said
 }
 
 // locate asks a backend for something that is there and recorded nowhere.
@@ -223,7 +233,7 @@ func (w *walk) adopt(i *imported, said diag.List) diag.List {
 		return about(said)
 	}
 	if other := recordedAs(w.state, i.backend, i.To.Kind(), i.located.Object.ID); other != nil {
-		return about(diag.Errorf("It is recorded already", "%s is recorded as %s. To have it under %s instead:\n  moved {\n    from = %s\n    to   = %s\n  }", i.ID, other.Address, i.To, other.Address, i.To))
+		return about(recordedElsewhere(i.Import, other))
 	}
 	for _, r := range w.byBlock[i.To.Block] {
 		if r.imported != nil && r.imported.located.Object.ID == i.located.Object.ID && r.Kind == i.To.Kind() && r.Backend == i.backend {
@@ -249,6 +259,11 @@ func (w *walk) adopt(i *imported, said diag.List) diag.List {
 	w.byBlock[i.To.Block] = append(w.byBlock[i.To.Block], rec)
 	w.known[i.To.Block.Block] = true
 	return diags
+}
+
+// recordedElsewhere says how a thing that is recorded gets another address.
+func recordedElsewhere(i config.Import, other *statefile.Resource) diag.List {
+	return diag.Errorf("It is recorded already", "%s is recorded as %s. To have it under %s instead:\n  moved {\n    from = %s\n    to   = %s\n  }", i.ID, other.Address, i.To, other.Address, i.To)
 }
 
 // recordedAs is the record of an object that a backend knows by an id, nil if there is none.
@@ -328,81 +343,6 @@ func (it *item) importOf() *plan.Import {
 	i := it.rec.imported
 	return &plan.Import{ID: i.ID, Object: i.located.Object.ID, Backend: i.backend, Key: i.located.Key, Lineage: i.located.Lineage, Address: i.located.Address,
 		Declared: fmt.Sprintf("%s:%d", i.Place.Filename, i.Place.Start.Line)}
-}
-
-// ImportRecorded finds one thing that exists and is recorded nowhere, for the command import, and takes it over unless it is a
-// dry run. It returns what is to be recorded of it, and of the backend that it is on.
-func (p *Planner) ImportRecorded(ctx context.Context, state *statefile.State, i config.Import, dryRun bool, changed statefile.Changed) (*statefile.Resource, *statefile.Backend, diag.List) {
-	if r := state.Resource(i.To.String()); r != nil {
-		return nil, nil, diag.Errorf("Something is recorded there", "%s is %s on backend %q. An address has one thing: import to another one, or take the former out of the state first:\n  dstack state rm %s",
-			i.To, r.ID, r.Backend, shellQuoted(i.To.String())).For(i.To.String())
-	}
-	block := p.Config.Block(i.To.Block.Block)
-	if block == nil {
-		return nil, nil, noBlock(i).For(i.To.String())
-	}
-	diags := p.noRepetition(block, i.To.Block)
-	blocks, ds := p.backendBlocks(p.Scope(state))
-	if diags = append(diags, ds...); diags.HasErrors() {
-		return nil, nil, diags
-	}
-	bs, ds := p.collect(ctx, state, blocks, true)
-	if diags = append(diags, ds...); diags.HasErrors() {
-		return nil, nil, diags
-	}
-	defer bs.close()
-	early := earlyBlocks{p: p}
-	name, ds := p.importedOn(&early, i, bs)
-	if diags = append(diags, ds.For(i.To.String())...); diags.HasErrors() {
-		return nil, nil, diags
-	}
-	located, ds := bs.locate(ctx, name, i.To.Kind(), i.ID)
-	if diags = append(diags, ds.For(i.To.String())...); diags.HasErrors() {
-		return nil, nil, diags
-	}
-	if other := recordedAs(state, name, i.To.Kind(), located.Object.ID); other != nil {
-		return nil, nil, append(diags, diag.Errorf("It is recorded already", "%s is recorded as %s. To have it under %s instead:\n  dstack state mv %s %s",
-			i.ID, other.Address, i.To, shellQuoted(other.Address), shellQuoted(i.To.String())).For(i.To.String())...)
-	}
-	diags = append(diags, foreign([]*imported{{Import: i, located: located}}, state.Lineage())...)
-	for _, text := range located.Warnings {
-		diags = append(diags, diag.Warnf("Import has a limit", "%s", text).For(i.To.String())...)
-	}
-	if !dryRun {
-		as := providers.Adoption{Address: i.To.String(), Lineage: state.Lineage(), Key: state.ImportKey(i.To.String(), state.Head())}
-		var err error
-		if located, err = bs.all[name].handle.(providers.Importer).Adopt(ctx, i.To.Kind(), i.ID, as); err != nil {
-			return nil, nil, append(diags, diag.From(fmt.Errorf("take over %s on backend %q: %w", i.ID, name, err), "Import failed").For(i.To.String())...)
-		}
-	}
-	res, err := importedResource(i.To, name, located, state)
-	if err != nil {
-		return nil, nil, append(diags, diag.From(err, "Import failed").For(i.To.String())...)
-	}
-	if d := early.decoded(i.To.Block); d != nil {
-		res.Protected = d.Meta.PreventDestroy
-	}
-	res.Changed, res.CreatedAt = changed, p.Now().UTC()
-	res.Declared = statefile.Declared{File: block.DefRange.Filename, Line: block.DefRange.Start.Line}
-	kept := bs.all[name].planned(state.Digest)
-	return res, &statefile.Backend{Provider: kept.Provider, Version: kept.Version, Identity: kept.Identity, Config: kept.Config, Secrets: kept.Secrets, Changed: changed}, diags
-}
-
-// noRepetition refuses the address of a repetition that a block does not have: what is there would be destroyed by the next plan.
-func (p *Planner) noRepetition(block *config.Block, a addr.Instance) diag.List {
-	instances, deferred, diags := p.Config.Repetition(block, nowhere{})
-	if len(deferred) > 0 || diags.HasErrors() || slices.ContainsFunc(instances, func(i config.Instance) bool { return i.Addr == a }) {
-		return nil // or it is not known
-	}
-	var have []string
-	for _, i := range instances {
-		have = append(have, i.Addr.String())
-	}
-	there := "It has none at all."
-	if len(have) > 0 {
-		there = "It has " + join(have) + "."
-	}
-	return diag.Errorf("There is no block for it", "%s has no repetition %s. %s What is imported there would be destroyed by the next plan.", a.Block, a, there).At(&block.DefRange).For(a.String())
 }
 
 // importedResource is the record of what was taken over, without secrets.

@@ -42,7 +42,7 @@ func Merge(o *schema.Object, v, profile cty.Value) cty.Value {
 				continue
 			}
 		}
-		if d, ok := defaultOf(a); ok {
+		if d, ok := Default(a); ok {
 			put(a.Name, d)
 		}
 	}
@@ -55,7 +55,8 @@ func isSet(v cty.Value) bool {
 	return !v.IsKnown() || !v.IsNull()
 }
 
-func defaultOf(a *schema.Attribute) (cty.Value, bool) {
+// Default is what an attribute is worth that nobody writes, of the attribute's own type. It is false where that is nothing.
+func Default(a *schema.Attribute) (cty.Value, bool) {
 	if a.Default == "" || a.Elem != nil {
 		return cty.NilVal, false
 	}

@@ -38,8 +38,8 @@ func canonical(a *schema.Attribute, text string) string {
 	return v.Canonical()
 }
 
-// sameText tells whether two texts of a's grammar mean the same.
-func sameText(a *schema.Attribute, x, y string) bool {
+// SameText tells whether two texts of an attribute mean the same in its grammar: 72h and 3d.
+func SameText(a *schema.Attribute, x, y string) bool {
 	return x == y || a.Grammar != "" && canonical(a, x) == canonical(a, y)
 }
 

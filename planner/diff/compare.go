@@ -308,7 +308,7 @@ func same(a *schema.Attribute, x, y cty.Value) bool {
 	case ty != y.Type():
 		return false
 	case ty == cty.String:
-		return sameText(a, x.AsString(), y.AsString())
+		return SameText(a, x.AsString(), y.AsString())
 	case ty == cty.Bool:
 		return x.True() == y.True()
 	case ty == cty.Number:

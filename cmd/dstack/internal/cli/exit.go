@@ -91,6 +91,27 @@ type usageErr struct{ text, command string }
 
 func (e *usageErr) Error() string { return e.text }
 
+// exclusive refuses flags that do not go together, in our words and before the library does.
+func exclusive(cmd *cobra.Command) error {
+	if cmd.ValidateFlagGroups() == nil {
+		return nil
+	}
+	var set []string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		for _, group := range f.Annotations["cobra_annotation_mutually_exclusive"] {
+			for _, other := range strings.Fields(group) {
+				if other != f.Name && cmd.Flags().Changed(other) && len(set) == 0 {
+					set = []string{"--" + f.Name, "--" + other}
+				}
+			}
+		}
+	})
+	if len(set) == 0 {
+		return nil // the library says what is wrong
+	}
+	return usage(cmd, "%s and %s do not go together; use one of them.", set[0], set[1])
+}
+
 // wrongFlag puts the flag library's words into ours, with a suggestion.
 func wrongFlag(cmd *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {

@@ -83,6 +83,21 @@ func (a *app) open(ctx context.Context, in inputs) (*folder, error) {
 	return a.newFolder(cfg, false)
 }
 
+// readAgain reads the configuration once more, after a file was added to it.
+func (f *folder) readAgain(ctx context.Context, in inputs) error {
+	o := f.app.reading(in)
+	o.Prompt = f.app.prompt()
+	if m, asked := f.config.Moment(); asked {
+		o.Moment = &m
+	}
+	cfg, list := config.Load(ctx, o)
+	if list.HasErrors() {
+		return failed(list)
+	}
+	f.config = cfg // its warnings were shown, or are those of the plan
+	return nil
+}
+
 // openState reads the configuration for a command that needs to know only where the state is. Errors elsewhere in the
 // configuration are none of its business.
 func (a *app) openState(ctx context.Context, in inputs) (*folder, error) {

@@ -139,6 +139,7 @@ func planCommand(a *app) *cobra.Command {
 		out      string
 		detailed detail
 		explain  []string
+		generate string
 	)
 	cmd := &cobra.Command{
 		Use: "plan", Short: "Show what would change, where it would run and what it would cost",
@@ -152,6 +153,11 @@ What can be written in a block: dstack help fleet`,
 			}
 			if err := to.check(a, cmd, out); err != nil {
 				return err
+			}
+			if generate != "" {
+				if err := mayGenerate(cmd, generate); err != nil {
+					return err
+				}
 			}
 			to.verbose = in.verbose
 			ctx, cancel := a.interruptible(cmd.Context())
@@ -170,6 +176,11 @@ What can be written in a block: dstack help fleet`,
 			st, err := f.makeState(ctx)
 			if err != nil {
 				return err
+			}
+			if generate != "" {
+				if err := a.generate(ctx, f, st, in, generate); err != nil {
+					return err
+				}
 			}
 			if len(explain) > 0 {
 				in.explain = &planner.Explain{Of: explain}
@@ -202,6 +213,10 @@ What can be written in a block: dstack help fleet`,
 	fs.StringVar(&out, "out", "", "save the plan to a `FILE`, for apply and show")
 	in.changing(cmd)
 	fs.StringArrayVar(&explain, "explain", nil, "say where the values of an `ADDRESS` come from, or of one attribute: volume.data.size; can be repeated")
+	fs.StringVar(&generate, "generate-config-out", "", "write the blocks that import blocks lack to a new `FILE` of the configuration, and plan with them")
+	for _, name := range []string{"destroy", "refresh-only"} {
+		cmd.MarkFlagsMutuallyExclusive("generate-config-out", name)
+	}
 	fs.Var(&detailed, "detailed-exitcode", "exit 2 if there are changes; with =risk also 7 for drift alone, and 8 if something is destroyed or replaced")
 	fs.Lookup("detailed-exitcode").NoOptDefVal = "changes"
 	return cmd

@@ -39,8 +39,8 @@ func newRoot(a *app) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if dir == "" {
-				return nil
+			if err := exclusive(cmd); err != nil || dir == "" {
+				return err
 			}
 			a.dir = dir
 			if err := os.Chdir(dir); err != nil {
@@ -80,7 +80,7 @@ func commands(a *app) []*cobra.Command {
 	return slices.Concat(
 		in(groupMain, initCommand(a), fmtCommand(a), validateCommand(a), planCommand(a), applyCommand(a), destroyCommand(a), refreshCommand(a), showCommand(a), commentCommand(a), policyCommand(a)),
 		in(groupRuns, psCommand(a), logsCommand(a), stopCommand(a), offerCommand(a), fleetCommand(a), volumeCommand(a), gatewayCommand(a)),
-		in(groupState, stateCommand(a), outputCommand(a)),
+		in(groupState, stateCommand(a), importCommand(a), outputCommand(a)),
 		in(groupMore, consoleCommand(a), graphCommand(a), modulesCommand(a), providersCommand(a), versionCommand(a)),
 	)
 }

@@ -68,21 +68,36 @@ func (a *app) errOptions() render.Options {
 	return o
 }
 
-// prompt asks for the value of a variable; it is nil where nobody can be asked.
+// prompt asks for the value of a variable, once in a command that reads the configuration more than once; it is nil where
+// nobody can be asked.
 func (a *app) prompt() func(name, description string, sensitive bool) (string, error) {
 	if a.screen.questions == nil || a.json {
 		return nil
 	}
 	return func(name, description string, sensitive bool) (string, error) {
-		if description != "" {
-			fmt.Fprintf(a.screen.questions, "var.%s: %s\n", name, description)
+		if text, again := a.answered[name]; again {
+			return text, nil
 		}
-		fmt.Fprintf(a.screen.questions, "Value for var.%s: ", name)
-		if !sensitive {
-			return a.readLine()
+		text, err := a.askFor(name, description, sensitive)
+		if err == nil {
+			if a.answered == nil {
+				a.answered = map[string]string{}
+			}
+			a.answered[name] = text
 		}
-		text, err := term.ReadPassword(a.screen.inFd)
-		fmt.Fprintln(a.screen.questions)
-		return string(text), err
+		return text, err
 	}
+}
+
+func (a *app) askFor(name, description string, sensitive bool) (string, error) {
+	if description != "" {
+		fmt.Fprintf(a.screen.questions, "var.%s: %s\n", name, description)
+	}
+	fmt.Fprintf(a.screen.questions, "Value for var.%s: ", name)
+	if !sensitive {
+		return a.readLine()
+	}
+	text, err := term.ReadPassword(a.screen.inFd)
+	fmt.Fprintln(a.screen.questions)
+	return string(text), err
 }
