@@ -44,8 +44,8 @@ type app struct {
 
 	lines          *bufio.Reader     // of answers, once one was asked for
 	answered       map[string]string // values of variables that were typed, which a command asks for once
-	events         *events       // not nil while stdout is a stream of events
-	quietInterrupt bool          // the command has said already that it was interrupted
+	events         *events           // not nil while stdout is a stream of events
+	quietInterrupt bool              // the command has said already that it was interrupted
 }
 
 // Main runs one command and returns the code to exit with.
