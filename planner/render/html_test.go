@@ -138,16 +138,3 @@ func TestPagesAreSafeFromValues(t *testing.T) {
 		})
 	}
 }
-
-func BenchmarkHTML(b *testing.B) {
-	for name, n := range map[string]int{"100": 100, "1000": 1000, "10000": 10000} {
-		p := rendertest.Large(n, n/10)
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if _, err := render.HTML(p, render.HTMLOptions{}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -150,14 +150,3 @@ func TestMarkers(t *testing.T) {
 	require.Equal(t, "<!-- dstack plan a-%2D%3E%0A -->", Marker("a-->\n"))
 	require.NotEqual(t, Marker("a b"), Marker("a-b"))
 }
-
-func BenchmarkMarkdown(b *testing.B) {
-	for _, n := range []int{100, 1000, 10000} {
-		p := rendertest.Large(n, n/5)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				Markdown(p, MarkdownOptions{})
-			}
-		})
-	}
-}

@@ -117,21 +117,3 @@ func TestLinesFitTheTerminal(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkText(b *testing.B) {
-	for _, n := range []int{100, 1000, 10000} {
-		p := rendertest.Night()
-		one := *p.Changes[3]
-		p.Changes = nil
-		for i := range n {
-			c := one
-			c.Address = fmt.Sprintf("fleet.f%d.instance[0]", i)
-			p.Changes = append(p.Changes, &c)
-		}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				Text(p, Options{})
-			}
-		})
-	}
-}

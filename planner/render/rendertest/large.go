@@ -57,3 +57,39 @@ func Large(n, destroys int) *plan.Plan {
 	}
 	return complete(p)
 }
+
+// Woven is a plan of n changes that stand on each other: machines are replaced and volumes and jobs with them, in an order
+// of steps with joins, as in a cluster that gets other GPUs.
+func Woven(n int) *plan.Plan {
+	p := &plan.Plan{}
+	add := func(kind, address string, action plan.Action, needs ...string) {
+		c := kindsOf()[kind].change(kind, action)
+		c.Address, c.Needs = address, needs
+		p.Changes = append(p.Changes, &c)
+		p.Summary.Replace++
+	}
+	step := func(op plan.Op, address string, needs ...int) int {
+		p.Steps = append(p.Steps, plan.Step{Address: address, Op: op, Needs: needs})
+		return len(p.Steps) - 1
+	}
+	const nodes = 8 // of a run, all of which stop before the first machine goes
+	for len(p.Changes) < n {
+		run := len(p.Changes) / 3 / nodes
+		var stops []int
+		for rank := range nodes {
+			stops = append(stops, step(plan.OpDelete, fmt.Sprintf("task.t%d.job[%d]", run, rank)))
+		}
+		join := step(plan.OpJoin, fmt.Sprintf("task.t%d", run), stops...)
+		for rank := range nodes {
+			machine, volume, job := fmt.Sprintf("fleet.f%d.instance[%d]", run, rank), fmt.Sprintf("volume.v%d[%d]", run, rank), fmt.Sprintf("task.t%d.job[%d]", run, rank)
+			gone := step(plan.OpDelete, machine, join)
+			came := step(plan.OpCreate, machine, gone)
+			step(plan.OpCreate, job, came)
+			add("volume", volume, plan.Update)
+			add("instance", machine, plan.DeleteThenCreate, volume)
+			add("job", job, plan.DeleteThenCreate, machine, volume)
+		}
+	}
+	p.Changes = p.Changes[:n]
+	return complete(p)
+}
