@@ -3,6 +3,7 @@ package archtest
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -110,6 +111,25 @@ func uncovered(page string, there func(file, test string) bool) []string {
 func inRepository(file, test string) bool {
 	text, err := os.ReadFile("../../" + file)
 	return err == nil && (test == "" || strings.Contains(string(text), "\nfunc "+test+"("))
+}
+
+// TestTestsThatPagesNameAreThere looks through all pages that are written by hand.
+func TestTestsThatPagesNameAreThere(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	named := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
+			named++
+			require.True(t, inRepository(m[1], m[2]), "%s names %s in %s, which is not there", page, m[2], m[1])
+		}
+		for _, m := range namedScript.FindAllStringSubmatch(string(text), -1) {
+			require.True(t, inRepository(m[1], ""), "%s names %s, which is not there", page, m[1])
+		}
+	}
+	require.Greater(t, named, 100)
 }
 
 func TestCoveragePageIsWholeAndTrue(t *testing.T) {
