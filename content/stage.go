@@ -1,6 +1,7 @@
 package content
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -39,6 +40,20 @@ func (s Store) Manifest(digest string) (*Manifest, error) {
 		return nil, fmt.Errorf("%w: it is not that of %s", ErrManifest, digest)
 	}
 	return DecodeManifest(data)
+}
+
+// Has tells whether the store has a content with all that is in it.
+func (s Store) Has(digest string) bool {
+	m, err := s.Manifest(digest)
+	if err != nil {
+		return false
+	}
+	for _, b := range m.Blobs() {
+		if !exists(s.Path(b.Digest)) {
+			return false
+		}
+	}
+	return true
 }
 
 // Stage copies the files of a manifest from where they are into the store, and the manifest itself. Every copy is compared
@@ -82,6 +97,11 @@ func (s Store) add(e Entry, from string) error {
 		return err
 	}
 	defer in.Close()
+	return s.keep(e.Digest, in)
+}
+
+// keep copies bytes into the store. Those of another digest are ErrChanged.
+func (s Store) keep(digest string, in io.Reader) error {
 	tmp, err := os.CreateTemp(string(s), "new-")
 	if err != nil {
 		return err
@@ -92,10 +112,10 @@ func (s Store) add(e Entry, from string) error {
 	if err = errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
-	if digestOf(h.Sum(nil)) != e.Digest {
+	if digestOf(h.Sum(nil)) != digest {
 		return ErrChanged
 	}
-	return os.Rename(tmp.Name(), s.Path(e.Digest))
+	return os.Rename(tmp.Name(), s.Path(digest))
 }
 
 // Put keeps bytes that are in memory. They must be those of the digest.
@@ -109,14 +129,5 @@ func (s Store) Put(digest string, data []byte) error {
 	if err := os.MkdirAll(string(s), 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(string(s), "new-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), s.Path(digest))
+	return s.keep(digest, bytes.NewReader(data))
 }

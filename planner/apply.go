@@ -30,6 +30,7 @@ type ApplyOptions struct {
 	By          string          // who applies
 	Policy      apply.Policy    // when to try again; zero fields have their defaults
 	Override    []string        // policies against which the plan is applied
+	Bundle      []byte          // what jobs get, where it was saved with the plan, see Planner.Bundle
 	// KeepLog is told about a job that is about to be deleted.
 	KeepLog func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need)
 }
@@ -99,7 +100,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 			if err := bs.same(ctx, o.Plan); err != nil {
 				return nil, err
 			}
-			if err := p.stage(ctx, code, p.Paths.Content); err != nil {
+			if err := p.stage(ctx, code, o.Bundle, p.Paths.Content); err != nil {
 				return nil, err
 			}
 			return p.permit(ctx, o)

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,8 @@ type delivery struct {
 	digest  string
 }
 
-// deliveries lists what the jobs that a plan makes get, each folder and file once, but for jobs that are made already.
+// deliveries lists what the jobs that a plan makes get, each folder and file once, but for jobs that are made already as the
+// state says, if it is asked.
 func deliveries(pl *plan.Plan, state *statefile.State) ([]delivery, error) {
 	var out []delivery
 	seen := map[string]bool{}
@@ -52,8 +54,10 @@ func deliveries(pl *plan.Plan, state *statefile.State) ([]delivery, error) {
 		if c.Kind != addr.KindJob || c.Action != plan.Create && !c.Action.IsReplace() {
 			continue
 		}
-		if r := state.Resource(c.Address); r != nil && r.Changed.Plan == pl.ID && !r.Tainted {
-			continue
+		if state != nil {
+			if r := state.Resource(c.Address); r != nil && r.Changed.Plan == pl.ID && !r.Tainted {
+				continue
+			}
 		}
 		v, err := schema.UnmarshalValue(schema.KindObject(c.Kind), c.After)
 		var job schema.Job
@@ -102,11 +106,41 @@ func (p *Planner) staging() (dir string, remove func(), err error) {
 	return dir, func() { os.RemoveAll(dir) }, err
 }
 
-// stage copies what jobs get, as it was when the plan was made, into a folder. The error is a *ChangedContentError where
-// something is not that any more.
-func (p *Planner) stage(ctx context.Context, list []delivery, dir string) error {
+// Bundle is all that the jobs that a plan makes get, for ApplyOptions.Bundle; nil if that is nothing. The error is a
+// *ChangedContentError where something is not what the plan was made with.
+func (p *Planner) Bundle(ctx context.Context, pl *plan.Plan) ([]byte, error) {
+	list, err := deliveries(pl, nil)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	dir, remove, err := p.staging()
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for what jobs get: %w", err)
+	}
+	defer remove()
+	if err := p.stage(ctx, list, nil, dir); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := content.Store(dir).Pack(ctx, &out); err != nil {
+		return nil, fmt.Errorf("pack what jobs get: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// stage copies what jobs get, as it was when the plan was made, into a folder: from a bundle where there is one. The error is a
+// *ChangedContentError where something is not that any more.
+func (p *Planner) stage(ctx context.Context, list []delivery, bundle []byte, dir string) error {
 	to := content.Store(dir)
+	if len(bundle) > 0 && len(list) > 0 {
+		if err := to.Unpack(ctx, bytes.NewReader(bundle)); err != nil {
+			return fmt.Errorf("what was saved with the plan cannot be read: %w", err)
+		}
+	}
 	for _, d := range list {
+		if to.Has(d.digest) {
+			continue
+		}
 		err := config.StageContent(ctx, p.Config.Dir, d.of, d.digest, to)
 		switch {
 		case err == nil:

@@ -28,6 +28,9 @@ type header struct {
 	CreatedAt time.Time `json:"created_at"`
 	SHA256    string    `json:"sha256"` // of the JSON
 	Bytes     int64     `json:"bytes"`  // of the JSON
+	// Bundle is the size of what stands behind the plan: the content of repositories and files. It needs no checksum, because
+	// the plan says the digest of each content that it uses.
+	Bundle int64 `json:"bundle,omitempty"`
 }
 
 // FileError says that a file is no plan that can be used.
@@ -44,7 +47,10 @@ func (e *FileError) Error() string {
 const planAgain = "Make the plan again:\n  dstack plan --out FILE"
 
 // Write saves a plan. The file is readable by its owner alone, and there is at no moment half of one.
-func Write(path string, p *Plan) error {
+func Write(path string, p *Plan) error { return WriteBundle(path, p, nil) }
+
+// WriteBundle saves a plan together with the content that its jobs get.
+func WriteBundle(path string, p *Plan, bundle []byte) error {
 	timeless := *p
 	timeless.CreatedAt = time.Time{}
 	body, err := json.Marshal(&timeless)
@@ -57,7 +63,11 @@ func Write(path string, p *Plan) error {
 		return fmt.Errorf("encode the plan: %w", err)
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "{\"dstack_plan\": %d,\n\"created_at\": %s,\n\"sha256\": %q,\n\"bytes\": %d}\n", fileFormat, at, hex.EncodeToString(sum[:]), len(body))
+	fmt.Fprintf(&out, "{\"dstack_plan\": %d,\n\"created_at\": %s,\n\"sha256\": %q,\n\"bytes\": %d", fileFormat, at, hex.EncodeToString(sum[:]), len(body))
+	if len(bundle) > 0 {
+		fmt.Fprintf(&out, ", \"bundle\": %d", len(bundle))
+	}
+	out.WriteString("}\n")
 	z := gzip.NewWriter(&out)
 	if _, err := z.Write(body); err != nil {
 		return fmt.Errorf("compress the plan: %w", err)
@@ -65,6 +75,10 @@ func Write(path string, p *Plan) error {
 	if err := z.Close(); err != nil {
 		return fmt.Errorf("compress the plan: %w", err)
 	}
+	if out.Len()+len(bundle) > largestFile {
+		return fmt.Errorf("save the plan: with %d bytes of content it is larger than 1 GiB", len(bundle))
+	}
+	out.Write(bundle)
 	if err := replace(path, out.Bytes()); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
@@ -89,47 +103,55 @@ func replace(path string, data []byte) error {
 
 // Read opens a saved plan. A file that is none, or not whole, or of a later format, is a *FileError; one that is not
 // there is fs.ErrNotExist.
-func Read(path string) (*Plan, error) { return read(path, decode) }
+func Read(path string) (*Plan, error) {
+	p, _, err := ReadBundle(path)
+	return p, err
+}
+
+// ReadBundle is Read, with the content that was saved with the plan; nil if there is none.
+func ReadBundle(path string) (*Plan, []byte, error) { return read(path, decode) }
 
 // ReadAny is Read, which takes what `show --json` prints as well. That can be looked at, and not be applied: nobody knows
 // whether it was changed.
 func ReadAny(path string) (*Plan, error) {
-	return read(path, func(data []byte) (*Plan, *FileError) {
+	p, _, err := read(path, func(data []byte) (*Plan, []byte, *FileError) {
 		if start := bytes.TrimLeft(data, " \t\r\n"); bytes.HasPrefix(start, []byte("{")) && !bytes.HasPrefix(start, []byte(`{"dstack_plan"`)) {
-			return decodePlan(data)
+			p, wrong := decodePlan(data)
+			return p, nil, wrong
 		}
 		return decode(data)
 	})
+	return p, err
 }
 
-func read(path string, decode func([]byte) (*Plan, *FileError)) (*Plan, error) {
+func read(path string, decode func([]byte) (*Plan, []byte, *FileError)) (*Plan, []byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the plan: %w", err)
+		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the plan: %w", err)
+		return nil, nil, fmt.Errorf("read the plan: %w", err)
 	}
 	if len(data) > largestFile {
-		return nil, &FileError{path, "it is larger than 1 GiB, which no plan is", "Name a file that dstack plan --out has written."}
+		return nil, nil, &FileError{path, "it is larger than 1 GiB, which no plan is", "Name a file that dstack plan --out has written."}
 	}
-	p, wrong := decode(data)
+	p, bundle, wrong := decode(data)
 	if wrong != nil {
 		wrong.Path = path
-		return nil, wrong
+		return nil, nil, wrong
 	}
-	return p, nil
+	return p, bundle, nil
 }
 
-func decode(data []byte) (*Plan, *FileError) {
+func decode(data []byte) (*Plan, []byte, *FileError) {
 	foreign := &FileError{Reason: "it is not a file that dstack plan --out has written", Fix: "Name one that is; dstack show --json prints a plan, but not as a file to apply."}
 	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte(`{"dstack_plan"`)) {
 		if len(data) == 0 {
-			return nil, &FileError{Reason: "it is empty", Fix: planAgain}
+			return nil, nil, &FileError{Reason: "it is empty", Fix: planAgain}
 		}
-		return nil, foreign
+		return nil, nil, foreign
 	}
 	var h header
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -138,59 +160,62 @@ func decode(data []byte) (*Plan, *FileError) {
 		first, _, _ := strings.Cut(string(data[:min(len(data), 100)]), ",")
 		var format int
 		if n, _ := fmt.Sscanf(first, `{"dstack_plan": %d`, &format); n == 1 && format > fileFormat {
-			return nil, newer(format)
+			return nil, nil, newer(format)
 		}
-		return nil, &FileError{Reason: "it is not whole: " + err.Error(), Fix: planAgain}
+		return nil, nil, &FileError{Reason: "it is not whole: " + err.Error(), Fix: planAgain}
 	}
 	if h.Format > fileFormat {
-		return nil, newer(h.Format)
+		return nil, nil, newer(h.Format)
 	}
 	if h.Format < 1 {
-		return nil, foreign
+		return nil, nil, foreign
 	}
-	body, wrong := h.body(data[d.InputOffset():])
+	body, bundle, wrong := h.body(data[d.InputOffset():])
 	if wrong != nil {
-		return nil, wrong
+		return nil, nil, wrong
 	}
 	p, wrong := decodePlan(body)
 	if wrong != nil {
-		return nil, wrong
+		return nil, nil, wrong
 	}
 	p.CreatedAt = h.CreatedAt
-	return p, nil
+	return p, bundle, nil
 }
 
-// body unpacks the plan itself.
-func (h header) body(packed []byte) ([]byte, *FileError) {
+// body unpacks the plan itself, and gives what stands behind it.
+func (h header) body(packed []byte) (body, bundle []byte, wrong *FileError) {
 	cut := &FileError{Reason: "it is not whole: it ends in the middle", Fix: planAgain}
 	changed := &FileError{Reason: "its content does not match its checksum, so somebody or something has changed it", Fix: planAgain}
 	if h.Bytes < 0 || h.Bytes > largestFile {
-		return nil, changed
+		return nil, nil, changed
 	}
 	packed, ok := bytes.CutPrefix(packed, []byte("\n"))
 	if !ok || len(packed) == 0 {
-		return nil, cut
+		return nil, nil, cut
 	}
 	rest := bytes.NewReader(packed)
 	z, err := gzip.NewReader(rest)
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, cut
+			return nil, nil, cut
 		}
-		return nil, changed
+		return nil, nil, changed
 	}
 	z.Multistream(false)
-	body, err := io.ReadAll(io.LimitReader(z, h.Bytes+1))
+	body, err = io.ReadAll(io.LimitReader(z, h.Bytes+1))
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, cut
-	case err != nil || int64(len(body)) != h.Bytes || rest.Len() > 0:
-		return nil, changed
+		return nil, nil, cut
+	case err != nil || int64(len(body)) != h.Bytes || int64(rest.Len()) > h.Bundle:
+		return nil, nil, changed
+	}
+	if int64(rest.Len()) < h.Bundle {
+		return nil, nil, cut
 	}
 	if sum := sha256.Sum256(body); hex.EncodeToString(sum[:]) != h.SHA256 {
-		return nil, changed
+		return nil, nil, changed
 	}
-	return body, nil
+	return body, packed[len(packed)-rest.Len():], nil
 }
 
 // decodePlan reads the plan itself.

@@ -252,6 +252,7 @@ type work struct {
 	title   string // the file of the plan, "" if there is none
 	again   string // the command that does what is left
 	rounds  bool   // another round follows by itself
+	bundle  []byte // what jobs get, where it was saved with the plan
 }
 
 // carryOut takes the lock, applies a plan and says how that ended.
@@ -284,7 +285,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 	pl := f.planner()
 	holder := a.holder(w.command)
 	result, err := pl.Apply(run, planner.ApplyOptions{
-		Plan: p, Session: session, Parallelism: ap.parallelism, Observe: show.observe, Interrupt: stop, By: holder.Who(), Override: ap.override, KeepLog: pl.KeepLog(f.store),
+		Plan: p, Session: session, Parallelism: ap.parallelism, Observe: show.observe, Interrupt: stop, By: holder.Who(), Override: ap.override, KeepLog: pl.KeepLog(f.store), Bundle: w.bundle,
 	})
 	close(ended)
 	<-watched
@@ -391,10 +392,10 @@ func (a *app) contentChanged(e *planner.ChangedContentError, w work) error {
 		next = "  " + a.dstack() + " plan --out " + shellWord(w.title)
 	}
 	text := capital(strings.TrimSuffix(e.Error(), ".")) + ". Nothing was done. "
-	if !e.Missing {
+	if !e.Missing || w.title == "" {
 		return fail(exitStale, "Content has changed", "%sMake the plan again:\n%s", text, next)
 	}
-	return fail(exitStale, "Content is missing", "%sApply the plan where that is, or make the plan again:\n%s", text, next)
+	return fail(exitStale, "Content is missing", "%sApply the plan where that is, or save it again with what jobs get:\n%s --bundle", text, next)
 }
 
 func sentenceOf(s string) string {

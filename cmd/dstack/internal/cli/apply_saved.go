@@ -22,9 +22,9 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 	if a.json {
 		a.events = newEvents(a)
 	}
-	p, err := readPlan(path)
+	p, bundle, err := plan.ReadBundle(path)
 	if err != nil {
-		return err
+		return unread(path, err)
 	}
 	f, err := a.openPlan(cmd, ap.inputs, p, nil)
 	if err != nil {
@@ -72,7 +72,7 @@ func (a *app) applySaved(cmd *cobra.Command, ap applying, path string) error {
 		f.close()
 		f = again
 	}
-	if err := a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: again}); err != nil {
+	if err := a.carryOut(cmd.Context(), f, ap, p, work{command: "apply", title: path, again: again, bundle: bundle}); err != nil {
 		return err
 	}
 	return a.after(cmd.Context(), f, ap)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -137,6 +138,7 @@ func planCommand(a *app) *cobra.Command {
 		in       planning
 		to       outputs
 		out      string
+		bundle   bool
 		detailed detail
 		explain  []string
 		generate string
@@ -150,6 +152,9 @@ What can be written in a block: dstack help fleet`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := in.check(cmd); err != nil {
 				return err
+			}
+			if bundle && out == "" {
+				return usage(cmd, "--bundle saves more with a plan, and no plan is saved. Add --out FILE.")
 			}
 			if err := to.check(a, cmd, out); err != nil {
 				return err
@@ -190,8 +195,8 @@ What can be written in a block: dstack help fleet`,
 				return err
 			}
 			if out != "" {
-				if err := plan.Write(out, p); err != nil {
-					return failedWith(err, "Plan cannot be saved")
+				if err := a.savePlan(ctx, f, p, out, bundle); err != nil {
+					return err
 				}
 			}
 			if in.explain != nil {
@@ -211,6 +216,7 @@ What can be written in a block: dstack help fleet`,
 	jsonFlag(a, cmd, "print one event a line")
 	fs := cmd.Flags()
 	fs.StringVar(&out, "out", "", "save the plan to a `FILE`, for apply and show")
+	fs.BoolVar(&bundle, "bundle", false, "save what jobs get as repo and files with the plan, so that it can be applied where that is not")
 	in.changing(cmd)
 	fs.StringArrayVar(&explain, "explain", nil, "say where the values of an `ADDRESS` come from, or of one attribute: volume.data.size; can be repeated")
 	fs.StringVar(&generate, "generate-config-out", "", "write the blocks that import blocks lack to a new `FILE` of the configuration, and plan with them")
@@ -220,6 +226,21 @@ What can be written in a block: dstack help fleet`,
 	fs.Var(&detailed, "detailed-exitcode", "exit 2 if there are changes; with =risk also 7 for drift alone, and 8 if something is destroyed or replaced")
 	fs.Lookup("detailed-exitcode").NoOptDefVal = "changes"
 	return cmd
+}
+
+// savePlan writes a plan to a file, with what its jobs get if that is wanted.
+func (a *app) savePlan(ctx context.Context, f *folder, p *plan.Plan, out string, bundle bool) error {
+	var code []byte
+	if bundle {
+		var err error
+		if code, err = f.planner().Bundle(ctx, p); err != nil {
+			if changed, ok := errors.AsType[*planner.ChangedContentError](err); ok {
+				return fail(exitError, "Content has changed", "While the plan was made: %s.", strings.TrimSuffix(changed.Error(), "."))
+			}
+			return failedWith(err, "Plan cannot be saved")
+		}
+	}
+	return failedWith(plan.WriteBundle(out, p, code), "Plan cannot be saved")
 }
 
 // explained prints what --explain asks for.
