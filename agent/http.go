@@ -9,13 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
-	"github.com/dstackai/dstack-planner/agent/internal/joblog"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
 
@@ -148,6 +146,9 @@ func (s *server) stopJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if _, ok := req.Reason.Final(); req.Reason != "" && !ok {
 		return nil, api.Errorf(api.KindInvalid, "there is no reason %q", req.Reason)
 	}
+	if req.Reason != "" && !req.Reason.Stops() {
+		return nil, api.Errorf(api.KindInvalid, "%q is no reason to stop a job for", req.Reason)
+	}
 	if req.Grace < 0 {
 		return nil, api.Errorf(api.KindInvalid, "the time to stop cannot be negative")
 	}
@@ -168,7 +169,7 @@ func (s *server) limitJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := readJSON(r, &limits); err != nil {
 		return nil, err
 	}
-	if limits.MaxDuration < 0 || limits.StopGrace < 0 {
+	if limits.MaxDuration < 0 || limits.StopGrace < 0 || limits.StopDuration < 0 || limits.Retry.For < 0 || limits.Retry.Pause < 0 {
 		return nil, api.Errorf(api.KindInvalid, "durations cannot be negative")
 	}
 	if _, ended, _ := j.view(); !ended {
@@ -187,7 +188,8 @@ func (s *server) limitJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 // limited writes down what a job's limits are now.
 func (j *job) limited(limits api.Limits) (err error) {
 	j.change(func() {
-		j.rec.Spec.MaxDuration, j.rec.Spec.StopGrace = limits.MaxDuration, limits.StopGrace
+		spec := &j.rec.Spec
+		spec.MaxDuration, spec.StopGrace, spec.StopDuration, spec.Retry = limits.MaxDuration, limits.StopGrace, limits.StopDuration, limits.Retry
 		err = disk.WriteJSON(filepath.Join(j.dir, recordFile), j.rec)
 	})
 	return err
@@ -262,91 +264,6 @@ func (s *server) abort(ctx context.Context, j *job) error {
 	}
 	j.wait(ctx, func(api.Job, bool) bool { return false })
 	return ctx.Err()
-}
-
-func (s *server) getLogs(w http.ResponseWriter, r *http.Request) (any, error) {
-	j, err := s.find(r)
-	if err != nil {
-		return nil, err
-	}
-	q, err := readQuery(r)
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(j.dir, logDir)
-	if q.Tail > 0 {
-		at, err := joblog.Tail(dir, q.Tail)
-		if err != nil {
-			return nil, err
-		}
-		q.Offset = max(q.Offset, at)
-	}
-	if !q.Since.IsZero() {
-		at, err := joblog.Since(dir, q.Since)
-		if err != nil {
-			return nil, err
-		}
-		q.Offset = max(q.Offset, at)
-	}
-	lines := joblog.NewReader(dir, q.Offset)
-	defer lines.Close()
-	w.Header().Set("Content-Type", "application/jsonl")
-	w.WriteHeader(http.StatusOK)
-	out, flush := json.NewEncoder(w), http.NewResponseController(w)
-	for {
-		// Looked at before reading, so that what is written while reading is read in the next round.
-		_, ended, changed := j.view()
-		for {
-			line, err := lines.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				s.log.Warn("log cannot be read", "job", r.PathValue("id"), "error", err)
-				panic(http.ErrAbortHandler)
-			}
-			if line.Stream != api.StreamAgent && line.Time.Before(q.Since) {
-				continue
-			}
-			if out.Encode(line) != nil {
-				return nil, nil // nobody listens any more
-			}
-		}
-		flush.Flush()
-		if !q.Follow || ended || j.isGone() {
-			return nil, nil
-		}
-		select {
-		case <-changed:
-		case <-r.Context().Done():
-			// An answer that just ended would say that this is all. Cut off, its reader goes on where it was.
-			panic(http.ErrAbortHandler)
-		}
-	}
-}
-
-func readQuery(r *http.Request) (q api.LogQuery, err error) {
-	number := func(name string) int64 {
-		text := r.FormValue(name)
-		if text == "" {
-			return 0
-		}
-		n, perr := strconv.ParseInt(text, 10, 64)
-		if perr != nil || n < 0 {
-			err = api.Errorf(api.KindInvalid, "%s is %q; it must be a number that is not negative", name, text)
-		}
-		return n
-	}
-	q.Follow = r.FormValue("follow") == "1" || r.FormValue("follow") == "true"
-	q.Tail = int(number("tail"))
-	q.Offset = number("offset")
-	if text := r.FormValue("since"); text != "" {
-		var perr error
-		if q.Since, perr = time.Parse(time.RFC3339Nano, text); perr != nil {
-			err = api.Errorf(api.KindInvalid, "since: %v", perr)
-		}
-	}
-	return q, err
 }
 
 func (s *server) shutdown(_ http.ResponseWriter, r *http.Request) (any, error) {

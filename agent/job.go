@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/jobstate"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
@@ -15,7 +16,8 @@ const (
 	statusFile  = "status.json"
 	lockFile    = "lock"
 	controlSock = "control.sock"
-	logDir      = "log"
+	logDir      = "log" // of each attempt, below its number
+	notesDir    = "diagnosis"
 	errorsFile  = "supervisor.log"
 )
 
@@ -41,10 +43,23 @@ type status struct {
 	ExitCode   *int       `json:"exit_code,omitempty"`
 	StartedAt  time.Time  `json:"started_at,omitzero"`
 	FinishedAt time.Time  `json:"finished_at,omitzero"`
+	// Attempt is the number of the try that this is of, Attempts are those before it.
+	Attempt  int           `json:"attempt"`
+	Attempts []api.Attempt `json:"attempts,omitempty"`
 	// Handle is what the attempt is found by.
 	runtime.Handle
 	// Supervisor is the process that writes this.
 	Supervisor int `json:"supervisor"`
+}
+
+// state is what the status is to the table of what can happen.
+func (st status) state() jobstate.State {
+	return jobstate.State{Status: st.Status, Reason: st.Reason, Attempt: max(st.Attempt, 1)}
+}
+
+// become takes over what the table says.
+func (st *status) become(s jobstate.State) {
+	st.Status, st.Reason, st.Attempt = s.Status, s.Reason, s.Attempt
 }
 
 // Messages on a supervisor's control socket, one JSON object a line.

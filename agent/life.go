@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/jobstate"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
@@ -19,10 +20,12 @@ type life struct {
 	runtime runtime.Runtime
 	signals chan os.Signal
 
-	attempt runtime.Attempt // nil until the job runs
+	attempt runtime.Attempt // nil unless the job runs
+	retries retries
 
 	reason  api.Reason // of whoever stops the job; empty while nobody does
 	message string
+	stopBy  time.Time // when the whole stop shall be over; zero without a bound
 	grace   <-chan time.Time
 	kill    bool
 }
@@ -33,8 +36,82 @@ type begun struct {
 	err     error
 }
 
-// live starts the job and returns when it has ended and nothing of it is left.
+// live tries the job until it has ended for good, and nothing of it is left.
 func (l *life) live() ending {
+	for {
+		e := l.try()
+		v, pause := l.retries.after(l.task.Spec.Retry, l.status().StartedAt, time.Now(), e.Reason)
+		switch {
+		case v == over || l.reason != "":
+			return e
+		case v == exceeded:
+			return l.tooOften(e)
+		}
+		if end, done := l.rest(e, pause); done {
+			return end
+		}
+	}
+}
+
+// tooOften is the end of a job whose tries have failed for as long as they may.
+func (l *life) tooOften(e ending) ending {
+	l.note("attempt %d failed (%s), and the tries have failed for %s", l.status().Attempt, e.words(), l.task.Spec.Retry.For)
+	e.Message = strings.TrimSpace(fmt.Sprintf("%d attempts in a row failed, and it is tried again for %s only; the last one: %s\n%s",
+		l.retries.tries, l.task.Spec.Retry.For, strings.ReplaceAll(string(e.Reason), "_", " "), e.Message))
+	e.Reason = api.ReasonRetryLimitExceeded
+	return e
+}
+
+// rest waits for the time of the next try and makes ready for it. It is done if the job was stopped meanwhile.
+func (l *life) rest(e ending, pause time.Duration) (end ending, done bool) {
+	broken := func(err error) (ending, bool) {
+		e.Message = strings.TrimSpace("it cannot be tried again: " + err.Error() + "\n" + e.Message)
+		return e, true
+	}
+	failed := l.status().Attempt
+	l.note("attempt %d failed (%s); attempt %d begins in %s", failed, e.words(), failed+1, pause)
+	if err := l.log.Close(); err != nil {
+		l.note("the end of the log of attempt %d may be missing: %v", failed, err)
+	}
+	if err := dropLogs(l.dir, l.log.Bound()); err != nil {
+		l.note("%v", err)
+	}
+	if err := l.openLog(failed + 1); err != nil {
+		return broken(err)
+	}
+	err := l.step(jobstate.Again, e.Reason, func(st *status) {
+		final, _ := e.Reason.Final()
+		st.Attempts = remember(st.Attempts, api.Attempt{Number: failed, Status: final, Reason: e.Reason, Message: e.Message, ExitCode: e.ExitCode,
+			StartedAt: st.StartedAt, FinishedAt: time.Now().UTC()})
+		st.Message = fmt.Sprintf("attempt %d failed (%s)", failed, e.words())
+		st.StartedAt, st.Handle = time.Time{}, e.Left
+	})
+	if err != nil {
+		return broken(err)
+	}
+	l.attempt = nil
+	for timer := time.NewTimer(pause); ; {
+		select {
+		case <-timer.C:
+			// Each attempt starts with an empty folder, as each gets a container of its own.
+			if err := os.RemoveAll(l.task.Own()); err != nil {
+				return broken(err)
+			}
+			return ending{}, false
+		case a := <-l.asks:
+			l.heed(a)
+		case sig := <-l.signals:
+			l.shutDown(sig)
+		}
+		if l.reason != "" {
+			timer.Stop()
+			return ending{Reason: l.reason, Message: l.message, Left: e.Left}, true
+		}
+	}
+}
+
+// try makes one attempt and returns when nothing of it is left.
+func (l *life) try() ending {
 	if err := checkPort(l.task.Spec.Port); err != nil {
 		return ending{Reason: api.ReasonPortsBindingFailed, Message: err.Error()}
 	}
@@ -59,10 +136,11 @@ func (l *life) live() ending {
 			}
 			starting = nil
 			l.attempt, done = b.attempt, b.attempt.Done()
-			if err := l.update(func(st *status) {
+			l.note("attempt %d runs", l.status().Attempt)
+			if err := l.step(jobstate.Run, "", func(st *status) {
 				st.StartedAt = time.Now().UTC()
-				if st.Status == api.StatusSubmitted {
-					st.Status = api.StatusRunning
+				if st.Status == api.StatusRunning {
+					st.Message = ""
 				}
 			}); err != nil {
 				l.begin(api.StopRequest{Reason: api.ReasonExecutorError, Message: err.Error(), Abort: true})
@@ -71,22 +149,15 @@ func (l *life) live() ending {
 		case <-done:
 			return l.end(l.attempt.End())
 		case a := <-l.asks:
-			if a.Limits != nil {
-				l.task.Spec.MaxDuration, l.task.Spec.StopGrace = a.Limits.MaxDuration, a.Limits.StopGrace
-				timeout = l.timeout()
-			}
-			if a.Stop != nil {
-				l.begin(*a.Stop)
-			}
-			close(a.heard)
+			l.heed(a)
+			timeout = l.timeout()
 		case sig := <-l.signals:
-			if sig == syscall.SIGTERM {
-				l.begin(api.StopRequest{Reason: api.ReasonTerminatedByServer, Message: "the machine is shutting down"})
-			}
+			l.shutDown(sig)
 		case <-timeout:
 			l.begin(api.StopRequest{Reason: api.ReasonMaxDurationExceeded,
 				Message: fmt.Sprintf("stopped after its max_duration of %s", l.task.Spec.MaxDuration)})
 		case <-l.grace:
+			l.note("the job did not end by itself in time, and is killed")
 			l.kill = true
 		}
 	}
@@ -99,6 +170,25 @@ func (l *life) live() ending {
 		l.attempt = b.attempt
 	}
 	return l.end(l.attempt.End())
+}
+
+// heed does what the supervisor is asked for.
+func (l *life) heed(a ask) {
+	if a.Limits != nil {
+		spec := &l.task.Spec
+		spec.MaxDuration, spec.StopGrace, spec.StopDuration, spec.Retry = a.Limits.MaxDuration, a.Limits.StopGrace, a.Limits.StopDuration, a.Limits.Retry
+	}
+	if a.Stop != nil {
+		l.begin(*a.Stop)
+	}
+	close(a.heard)
+}
+
+// shutDown stops the job with its machine.
+func (l *life) shutDown(sig os.Signal) {
+	if sig == syscall.SIGTERM {
+		l.begin(api.StopRequest{Reason: api.ReasonTerminatedByServer, Message: "the machine is shutting down"})
+	}
 }
 
 // timeout is when the job has run for long enough; nil while it has no bound or has not started.
@@ -121,9 +211,19 @@ func (l *life) begin(req api.StopRequest) {
 	first := l.reason == ""
 	if first || req.Abort {
 		l.reason, l.message = req.Reason, req.Message
+		kind := jobstate.Stop
+		if req.Abort {
+			kind = jobstate.Abort
+		}
+		l.note("%s: %s", kind, req.Reason)
 		// Said on disk too, so that it is not forgotten with this process; that the job ends matters more than that
 		// it is said.
-		l.update(func(st *status) { st.Status, st.Reason = api.StatusTerminating, l.reason })
+		if err := l.step(kind, req.Reason, nil); err != nil {
+			l.note("the stop is not recorded: %v", err)
+		}
+	}
+	if d := l.task.Spec.StopDuration; first && d > 0 {
+		l.stopBy = time.Now().Add(d)
 	}
 	if req.Abort || l.attempt == nil {
 		l.kill = true // there is nobody yet to be asked
@@ -136,12 +236,15 @@ func (l *life) begin(req api.StopRequest) {
 	if grace <= 0 {
 		grace = api.DefaultStopGrace
 	}
+	if !l.stopBy.IsZero() {
+		grace = min(grace, time.Until(l.stopBy))
+	}
 	l.grace = time.After(grace)
 	if !first {
 		return
 	}
 	if err := l.attempt.Signal(syscall.SIGINT); err != nil {
-		fmt.Fprintf(os.Stderr, "interrupt the job: %v\n", err)
+		l.note("the job cannot be interrupted: %v", err)
 	}
 }
 

@@ -13,6 +13,8 @@ func TestLimitsChangeWhileAJobRuns(t *testing.T) {
 	m := start(t)
 	m.run("a", "trap '' INT; echo up; while :; do sleep 0.01; done", func(s *api.JobSpec) { s.MaxDuration, s.StopGrace = time.Hour, time.Hour })
 	m.said("a", "up")
+	_, err := m.WaitReady(t.Context(), "a")
+	require.NoError(t, err)
 	j, err := m.Limit(t.Context(), "a", api.Limits{MaxDuration: 2 * time.Hour, StopGrace: time.Minute})
 	require.NoError(t, err)
 	require.Equal(t, api.StatusRunning, j.Status)

@@ -53,6 +53,7 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 	v = api.Job{
 		ID: j.rec.Spec.ID, Labels: j.rec.Spec.Labels, Status: j.st.Status, Reason: j.st.Reason, Message: j.st.Message,
 		ExitCode: j.st.ExitCode, SubmittedAt: j.rec.SubmittedAt, StartedAt: j.st.StartedAt, FinishedAt: j.st.FinishedAt,
+		Attempt: max(j.st.Attempt, j.rec.Spec.Attempt, 1), Attempts: j.st.Attempts,
 		Port: j.rec.Spec.Port, PID: j.st.PID, Blocks: j.rec.Blocks, GPUs: j.rec.GPUs, Spec: j.rec.Spec,
 	}
 	if v.Status.Finished() && !j.ended {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,16 +19,19 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
+	"github.com/dstackai/dstack-planner/agent/internal/jobstate"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
+	"github.com/dstackai/dstack-planner/internal/version"
 )
 
 // supervisor is the process that holds one job's life.
 type supervisor struct {
-	dir  string
-	task runtime.Task
-	log  *joblog.Writer
+	dir   string
+	task  runtime.Task
+	log   *joblog.Writer // of the attempt that is under way
+	notes *joblog.Writer // what the agent has to say about the job
 
 	asks chan ask
 
@@ -72,13 +76,21 @@ func runSupervise(_ context.Context, s streams, args []string) error {
 		return fmt.Errorf("listen for the agent: %w", err)
 	}
 	defer listener.Close()
-	sup.log, err = joblog.NewWriter(filepath.Join(sup.dir, logDir), sup.task.Spec.Log, time.Now, sup.logged)
+	sup.notes, err = joblog.NewWriter(filepath.Join(sup.dir, notesDir), api.LogLimits{TotalBytes: mostNotes}, time.Now, sup.logged)
 	if err != nil {
 		return err
 	}
-	if err := sup.update(func(st *status) { *st = status{Status: api.StatusSubmitted, Supervisor: os.Getpid()} }); err != nil {
+	if err := sup.openLog(max(sup.task.Spec.Attempt, 1)); err != nil {
 		return err
 	}
+	err = sup.update(func(st *status) {
+		*st = status{Supervisor: os.Getpid()}
+		st.become(jobstate.New(sup.task.Spec.Attempt))
+	})
+	if err != nil {
+		return err
+	}
+	sup.note("the job was submitted; it is supervised by process %d of dstack-agent %s", os.Getpid(), version.String())
 	ready := os.NewFile(readyFD, "ready")
 	if _, err := ready.WriteString("ready\n"); err != nil {
 		// Nobody waits for the job any more: had it been started, nobody would know.
@@ -128,6 +140,38 @@ func (s *supervisor) update(change func(*status)) error {
 	s.st = st
 	close(s.changed)
 	s.changed = make(chan struct{})
+	return err
+}
+
+// step does what happens to the job to its status, with what else changes with it.
+func (s *supervisor) step(kind jobstate.Kind, reason api.Reason, more func(*status)) error {
+	var impossible error
+	err := s.update(func(st *status) {
+		next, err := st.state().Next(jobstate.Event{Kind: kind, Reason: reason})
+		if impossible = err; err != nil {
+			return
+		}
+		st.become(next)
+		if more != nil {
+			more(st)
+		}
+	})
+	return errors.Join(impossible, err)
+}
+
+// mostNotes bounds what is kept of what the agent says about a job.
+const mostNotes = 1 << 20
+
+// note writes down what happens to the job, for whoever has to find out what did.
+func (s *supervisor) note(format string, args ...any) {
+	if err := s.notes.Write(api.StreamAgent, fmt.Appendf(nil, format, args...), false); err != nil {
+		fmt.Fprintf(os.Stderr, format+"\n", args...)
+	}
+}
+
+// openLog begins the log of an attempt.
+func (s *supervisor) openLog(attempt int) (err error) {
+	s.log, err = joblog.NewWriter(logPath(s.dir, attempt), s.task.Spec.Log, time.Now, s.logged)
 	return err
 }
 
@@ -219,15 +263,12 @@ func (s *supervisor) run() error {
 	if err := s.log.Close(); err != nil && end.Message == "" {
 		end.Message = fmt.Sprintf("the end of the log may be missing: %v", err)
 	}
-	return s.update(func(st *status) {
-		final, ok := end.Reason.Final()
-		if !ok {
-			final = api.StatusTerminated
-		}
-		st.Status, st.Reason, st.Message, st.ExitCode = final, end.Reason, end.Message, end.ExitCode
-		st.FinishedAt = time.Now().UTC()
-		st.Handle = end.Left
+	s.note("the job has ended: %s", end.words())
+	err := s.notes.Close()
+	stepErr := s.step(jobstate.End, end.Reason, func(st *status) {
+		st.Message, st.ExitCode, st.FinishedAt, st.Handle = end.Message, end.ExitCode, time.Now().UTC(), end.Left
 	})
+	return errors.Join(err, stepErr)
 }
 
 // ending is why and how a job ended.
@@ -237,6 +278,17 @@ type ending struct {
 	ExitCode *int
 	// Left is what is left of the attempt's handle.
 	Left runtime.Handle
+}
+
+// words say how a job ended, in one line and without its output.
+func (e ending) words() string {
+	if e.ExitCode != nil {
+		return fmt.Sprintf("%s, exit code %d", e.Reason, *e.ExitCode)
+	}
+	if first, _, _ := strings.Cut(e.Message, "\n"); first != "" {
+		return string(e.Reason) + ": " + first
+	}
+	return string(e.Reason)
 }
 
 // checkPort makes sure that what answers at the job's port later is the job.

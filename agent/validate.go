@@ -70,8 +70,11 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 	if spec.CPULimit < 0 || math.IsNaN(spec.CPULimit) || math.IsInf(spec.CPULimit, 0) || spec.MemoryLimit < 0 || spec.ShmSize < 0 {
 		bad("limits cannot be negative")
 	}
-	if spec.MaxDuration < 0 || spec.StopGrace < 0 {
+	if spec.MaxDuration < 0 || spec.StopGrace < 0 || spec.StopDuration < 0 || spec.Retry.For < 0 || spec.Retry.Pause < 0 {
 		bad("durations cannot be negative")
+	}
+	if spec.Attempt < 0 {
+		bad("the number of an attempt cannot be negative")
 	}
 	if spec.Port < 0 || spec.Port > 65535 {
 		bad("port %d is not between 1 and 65535", spec.Port)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
+	"github.com/dstackai/dstack-planner/agent/internal/jobstate"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
@@ -165,10 +167,20 @@ func (s *server) interrupted(j *job) {
 		message += "; " + err.Error()
 	}
 	st.Handle = left
-	if err := joblog.Append(filepath.Join(j.dir, logDir), message, time.Now()); err != nil {
-		s.log.Warn("log cannot be ended", "job", j.rec.Spec.ID, "error", err)
+	for _, dir := range []string{logPath(j.dir, max(st.Attempt, 1)), filepath.Join(j.dir, notesDir)} {
+		if err := joblog.Append(dir, message, time.Now()); err != nil {
+			s.log.Warn("log cannot be ended", "job", j.rec.Spec.ID, "error", err)
+		}
 	}
-	st.Status, st.Reason, st.Message = api.StatusFailed, api.ReasonExecutorError, message
+	// One that was asked to end has ended for that.
+	reason := cmp.Or(st.Reason, api.ReasonExecutorError)
+	next, err := st.state().Next(jobstate.Event{Kind: jobstate.End, Reason: reason})
+	if err != nil {
+		s.log.Error("end of job is not what was expected", "job", j.rec.Spec.ID, "error", err)
+		next = jobstate.State{Status: api.StatusFailed, Reason: api.ReasonExecutorError, Attempt: max(st.Attempt, 1)}
+	}
+	st.become(next)
+	st.Message = message
 	st.FinishedAt = time.Now().UTC()
 	if err := disk.WriteJSON(filepath.Join(j.dir, statusFile), st); err != nil {
 		s.log.Error("end of job cannot be recorded", "job", j.rec.Spec.ID, "error", err)

@@ -28,6 +28,9 @@ func follow(ctx context.Context, opts providers.LogOptions, read func(providers.
 			seen = true
 			// Nothing is asked for twice: what comes from here on is what was written after this.
 			opts.Offset, opts.Tail = e.Next, 0
+			if e.Attempt > 0 {
+				opts.Attempt = e.Attempt
+			}
 			refused = yield(e)
 			return refused
 		})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strconv"
@@ -219,13 +220,19 @@ func (r *Recorded) readLog(ctx context.Context, address string, opts providers.L
 }
 
 // NoLogError says that the output of a job is nowhere.
-type NoLogError struct{ Address string }
+type NoLogError struct {
+	Address string
+	Attempt int // that was asked for, 0 for the latest
+}
 
 func (e *NoLogError) Error() string {
+	if e.Attempt > 0 {
+		return fmt.Sprintf("the output of attempt %d of %s is not kept", e.Attempt, e.Address)
+	}
 	return fmt.Sprintf("the output of %s is not kept: its instance is gone, and nobody took it before", e.Address)
 }
 
-// keptLog reads what KeepLog kept of the latest attempt.
+// keptLog reads what KeepLog kept of an attempt, the latest unless another is asked for.
 func (r *Recorded) keptLog(ctx context.Context, address string, opts providers.LogOptions, archive statefile.Archive, yield func(providers.LogEntry) error) error {
 	attempt := 1
 	names := []string{address}
@@ -243,13 +250,16 @@ func (r *Recorded) keptLog(ctx context.Context, address string, opts providers.L
 	}
 	var f io.ReadCloser
 	err := fs.ErrNotExist
+	if opts.Attempt > 0 && !opts.Onward {
+		attempt = opts.Attempt
+	}
 	for _, name := range names {
-		if f, err = archive.Kept(ctx, logName(name, attempt)); !errors.Is(err, fs.ErrNotExist) {
+		if f, err = archive.Kept(ctx, logName(name, attempt, opts.Diagnose)); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return &NoLogError{address}
+		return &NoLogError{address, opts.Attempt}
 	}
 	if err != nil {
 		return fmt.Errorf("read the kept output of %s: %w", address, err)
@@ -263,7 +273,12 @@ func (r *Recorded) keptLog(ctx context.Context, address string, opts providers.L
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return fmt.Errorf("read the kept output of %s: %w", address, err)
 		}
-		if !e.Time.Before(opts.Since) && e.Next > opts.Offset {
+		if e.Attempt == opts.Attempt || opts.Attempt == 0 || e.Attempt == 0 {
+			if e.Next <= opts.Offset {
+				continue // it was seen before
+			}
+		}
+		if !e.Time.Before(opts.Since) {
 			entries = append(entries, e)
 		}
 	}
@@ -295,9 +310,13 @@ func tail(entries []providers.LogEntry, n int) []providers.LogEntry {
 	return entries
 }
 
-// logName is where the output of one attempt is kept.
-func logName(address string, attempt int) string {
-	return "logs/" + url.PathEscape(address) + "/" + strconv.Itoa(attempt) + ".jsonl"
+// logName is where the output of one attempt is kept, or what the agent had to say about it.
+func logName(address string, attempt int, diagnose bool) string {
+	name := "logs/" + url.PathEscape(address) + "/" + strconv.Itoa(attempt)
+	if diagnose {
+		name += "-diagnosis"
+	}
+	return name + ".jsonl"
 }
 
 // mostKept is how many bytes of a job's output are kept when it is deleted.
@@ -321,25 +340,55 @@ func (p *Planner) KeepLog(archive statefile.Archive) func(context.Context, provi
 		}
 		ctx, cancel := context.WithTimeout(ctx, keepTime)
 		defer cancel()
-		var kept bytes.Buffer
-		enc := json.NewEncoder(&kept)
-		errFull := errors.New("there is too much of it")
-		err = reader.JobLogs(ctx, providers.Object[schema.Job]{ID: job.Object.ID, Value: v, Private: job.Object.Private}, needs, providers.LogOptions{}, func(e providers.LogEntry) error {
-			if kept.Len() > mostKept {
-				return errFull
-			}
-			return enc.Encode(e)
-		})
-		if err != nil {
-			p.Log.Warn("output of a job is kept in part", "addr", job.Address, "error", err)
-			if kept.Len() == 0 {
-				return
+		k := logKeeper{p.Log, archive, reader, job.Address, providers.Object[schema.Job]{ID: job.Object.ID, Value: v, Private: job.Object.Private}, needs}
+		last := max(v.Attempt, 1)
+		for attempt := last; attempt > 0; attempt-- {
+			// Those before the first one of this instance were kept when they were deleted.
+			if !k.keep(ctx, attempt, providers.LogOptions{Attempt: attempt}) {
+				break
 			}
 		}
-		if err := archive.Keep(ctx, logName(job.Address, max(v.Attempt, 1)), &kept); err != nil {
-			p.Log.Warn("output of a job is not kept", "addr", job.Address, "error", err)
+		k.keep(ctx, last, providers.LogOptions{Diagnose: true})
+	}
+}
+
+// logKeeper takes what is kept of one job.
+type logKeeper struct {
+	log     *slog.Logger
+	archive statefile.Archive
+	reader  providers.LogReader
+	address string
+	job     providers.Object[schema.Job]
+	needs   []providers.Need
+}
+
+// keep keeps what one attempt has said; it is false if there is nothing of it.
+func (k *logKeeper) keep(ctx context.Context, attempt int, opts providers.LogOptions) bool {
+	var kept bytes.Buffer
+	enc := json.NewEncoder(&kept)
+	errFull := errors.New("there is too much of it")
+	err := k.reader.JobLogs(ctx, k.job, k.needs, opts, func(e providers.LogEntry) error {
+		if kept.Len() > mostKept {
+			return errFull
+		}
+		return enc.Encode(e)
+	})
+	if err != nil {
+		if kept.Len() == 0 && providers.KindOf(err) == providers.NotFound && attempt < max(k.job.Value.Attempt, 1) {
+			return false
+		}
+		k.log.Warn("output of a job is kept in part", "addr", k.address, "attempt", attempt, "error", err)
+		if kept.Len() == 0 {
+			return false
 		}
 	}
+	if kept.Len() == 0 && opts.Diagnose {
+		return false
+	}
+	if err := k.archive.Keep(ctx, logName(k.address, attempt, opts.Diagnose), &kept); err != nil {
+		k.log.Warn("output of a job is not kept", "addr", k.address, "attempt", attempt, "error", err)
+	}
+	return true
 }
 
 // StopJob asks a job to end, with abort at once. It returns when the job has been asked; Look tells when it has ended.

@@ -10,7 +10,7 @@
 //	GET    /v1/jobs/{id}                Job; ?wait=ready|finished&timeout=30s waits
 //	POST   /v1/jobs/{id}/stop           StopRequest -> Job
 //	PUT    /v1/jobs/{id}/limits         Limits -> Job, while it runs
-//	GET    /v1/jobs/{id}/logs           one LogLine a line; ?follow=1&since=TIME&tail=N&offset=N
+//	GET    /v1/jobs/{id}/logs           one LogLine a line; ?follow=1&since=TIME&tail=N&offset=N&attempt=N&onward=1&diagnose=1
 //	DELETE /v1/jobs/{id}                ?force=1 aborts the job first
 //	POST   /v1/blobs/missing            BlobQuery -> BlobAnswer
 //	POST   /v1/blobs                    a stream of blobs, each a BlobPart as one line and its bytes

@@ -38,6 +38,11 @@ type JobSpec struct {
 	MaxDuration time.Duration `json:"max_duration_ns,omitempty"`
 	// StopGrace is how long a stopped job may take to end by itself; 0 means DefaultStopGrace.
 	StopGrace time.Duration `json:"stop_grace_ns,omitempty"`
+	// StopDuration bounds a whole stop, whatever grace was given; 0 means that nothing but the grace does.
+	StopDuration time.Duration `json:"stop_duration_ns,omitempty"`
+	// Attempt is the number of the first try; 0 means 1. Retry says whether others follow when it fails.
+	Attempt int   `json:"attempt,omitempty"`
+	Retry   Retry `json:"retry,omitzero"`
 	// Port is where a service listens on 127.0.0.1; the job is ready when it answers. 0 means that the job is ready when
 	// it runs.
 	Port int `json:"port,omitempty"`
@@ -47,6 +52,14 @@ type JobSpec struct {
 	Contents []Content `json:"contents,omitempty"`
 	// Extra is kept with the job and given back.
 	Extra json.RawMessage `json:"extra,omitempty"`
+}
+
+// Retry says for how long a job is tried again that fails by an error. The zero value means never.
+type Retry struct {
+	// For is how long after the first failure of a series another try may begin. A try that ran for longer ends the series.
+	For time.Duration `json:"for_ns,omitempty"`
+	// Pause is how long the job rests before its second try, a second unless set; later rests are longer, up to 15 s.
+	Pause time.Duration `json:"pause_ns,omitempty"`
 }
 
 // DefaultStopGrace is how long a job may take to end after SIGINT when nothing else was said.
@@ -100,14 +113,15 @@ type Status string
 
 // Statuses of a job. Pulling is for container runtimes; a process job goes from submitted to running.
 const (
-	StatusSubmitted   Status = "submitted"
-	StatusPulling     Status = "pulling"
-	StatusRunning     Status = "running"
-	StatusTerminating Status = "terminating"
-	StatusDone        Status = "done"
-	StatusFailed      Status = "failed"
-	StatusTerminated  Status = "terminated"
-	StatusAborted     Status = "aborted"
+	StatusSubmitted    Status = "submitted"
+	StatusProvisioning Status = "provisioning"
+	StatusPulling      Status = "pulling"
+	StatusRunning      Status = "running"
+	StatusTerminating  Status = "terminating"
+	StatusDone         Status = "done"
+	StatusFailed       Status = "failed"
+	StatusTerminated   Status = "terminated"
+	StatusAborted      Status = "aborted"
 )
 
 // Finished reports whether a job of this status has ended for good.
@@ -117,40 +131,6 @@ func (s Status) Finished() bool {
 		return true
 	}
 	return false
-}
-
-// Reason says why a job ended.
-type Reason string
-
-// Reasons for the end of a job; the last six are given by those who stop it.
-const (
-	ReasonDone                Reason = "done_by_runner"
-	ReasonExitedWithError     Reason = "container_exited_with_error"
-	ReasonPortsBindingFailed  Reason = "ports_binding_failed"
-	ReasonCreatingContainer   Reason = "creating_container_error"
-	ReasonExecutorError       Reason = "executor_error"
-	ReasonMaxDurationExceeded Reason = "max_duration_exceeded"
-	ReasonTerminatedByUser    Reason = "terminated_by_user"
-	ReasonTerminatedByServer  Reason = "terminated_by_server"
-	ReasonScaledDown          Reason = "scaled_down"
-	ReasonInactivityExceeded  Reason = "inactivity_duration_exceeded"
-	ReasonGatewayError        Reason = "gateway_error"
-	ReasonAbortedByUser       Reason = "aborted_by_user"
-)
-
-// Final returns the status in which a job ends for this reason; ok is false for a reason that is not known.
-func (r Reason) Final() (status Status, ok bool) {
-	switch r {
-	case ReasonDone:
-		return StatusDone, true
-	case ReasonExitedWithError, ReasonPortsBindingFailed, ReasonCreatingContainer, ReasonExecutorError, ReasonGatewayError:
-		return StatusFailed, true
-	case ReasonMaxDurationExceeded, ReasonTerminatedByUser, ReasonTerminatedByServer, ReasonScaledDown, ReasonInactivityExceeded:
-		return StatusTerminated, true
-	case ReasonAbortedByUser:
-		return StatusAborted, true
-	}
-	return "", false
 }
 
 // Job is what an agent knows of a job.
@@ -166,6 +146,9 @@ type Job struct {
 	SubmittedAt time.Time `json:"submitted_at"`
 	StartedAt   time.Time `json:"started_at,omitzero"`
 	FinishedAt  time.Time `json:"finished_at,omitzero"`
+	// Attempt is the number of the try that these are of. Attempts are those before it that failed on this instance, at most 100.
+	Attempt  int       `json:"attempt"`
+	Attempts []Attempt `json:"attempts,omitempty"`
 	// Ready is true while a job without a port runs, and while one with a port runs and its port answers.
 	Ready bool `json:"ready"`
 	// Port is the port of the specification.
@@ -200,8 +183,11 @@ type StopRequest struct {
 type Limits struct {
 	// MaxDuration counts from the start of the job, so one that is over already stops it.
 	MaxDuration time.Duration `json:"max_duration_ns,omitempty"`
-	// StopGrace holds for the next stop; one that has begun goes on as it is.
-	StopGrace time.Duration `json:"stop_grace_ns,omitempty"`
+	// StopGrace and StopDuration hold for the next stop; one that has begun goes on as it is.
+	StopGrace    time.Duration `json:"stop_grace_ns,omitempty"`
+	StopDuration time.Duration `json:"stop_duration_ns,omitempty"`
+	// Retry holds for the next failure.
+	Retry Retry `json:"retry,omitzero"`
 }
 
 // ShutdownRequest asks the agent to end.

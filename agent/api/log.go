@@ -24,7 +24,9 @@ type LogLine struct {
 	// Partial is true when no end of line followed: the line was longer than a record, its writer paused, or it was the
 	// last and had none.
 	Partial bool `json:"partial,omitempty"`
-	// Offset is where the line is in the log of the job; Next is the offset to ask for in order to go on after it.
+	// Attempt is the try that wrote it; each has a log of its own.
+	Attempt int `json:"attempt,omitempty"`
+	// Offset is where the line is in the log of its attempt; Next is the offset to ask for in order to go on after it.
 	Offset int64 `json:"offset"`
 	Next   int64 `json:"next"`
 }
@@ -55,7 +57,7 @@ func (l *LogLine) Bytes() []byte {
 
 // LogQuery says which lines of a log are wanted. The zero value means all that there are now.
 type LogQuery struct {
-	// Follow goes on until the job has ended and all of its output was sent.
+	// Follow goes on until the job has ended, or the attempt that was asked for, and all of its output was sent.
 	Follow bool
 	// Since leaves out what was written before.
 	Since time.Time
@@ -63,4 +65,9 @@ type LogQuery struct {
 	Tail int
 	// Offset begins there; it is the Next of the last line that was seen.
 	Offset int64
+	// Attempt is the try whose log is wanted; 0 is the latest one. Onward goes on with the tries after it.
+	Attempt int
+	Onward  bool
+	// Diagnose asks for what the agent has to say about the job instead of the job's output.
+	Diagnose bool
 }

@@ -113,7 +113,7 @@ func (c *Client) Delete(ctx context.Context, id string, force bool) error {
 }
 
 // Logs returns lines of a job's output. With Follow it goes on until the job has ended; if the agent goes away before, the last
-// element is an error, and Next of the last line is where to go on.
+// element is an error, and Attempt and Next of the last line are where to go on.
 func (c *Client) Logs(ctx context.Context, id string, query api.LogQuery) iter.Seq2[api.LogLine, error] {
 	q := url.Values{}
 	if query.Follow {
@@ -127,6 +127,14 @@ func (c *Client) Logs(ctx context.Context, id string, query api.LogQuery) iter.S
 	}
 	if query.Offset > 0 {
 		q.Set("offset", strconv.FormatInt(query.Offset, 10))
+	}
+	if query.Attempt > 0 {
+		q.Set("attempt", strconv.Itoa(query.Attempt))
+	}
+	for name, set := range map[string]bool{"onward": query.Onward, "diagnose": query.Diagnose} {
+		if set {
+			q.Set(name, "1")
+		}
 	}
 	return func(yield func(api.LogLine, error) bool) {
 		body, err := c.open(ctx, http.MethodGet, jobPath(id)+"/logs", q, nil)

@@ -82,11 +82,6 @@ func (j *jobEnd) over() bool {
 // lastLook learns how a job ended before it is deleted, and records it. What cannot be asked stays as it was seen.
 func (e *engine) lastLook(ctx context.Context, w *worker, a *attempt, end *jobEnd) error {
 	w.flush(ctx)
-	if e.opts.KeepLog != nil {
-		if b, _, err := e.opts.Backends(ctx, a.backend); err == nil {
-			e.opts.KeepLog(ctx, b, providers.Need{Address: a.ref.Address, Kind: a.kind, Backend: a.backend, Object: a.prior}, a.op.Needs)
-		}
-	}
 	if !end.over() {
 		seen := make(chan cty.Value, 1)
 		err, _ := e.guarded(ctx, e.policy.Find, func(ctx context.Context) error {
@@ -105,6 +100,15 @@ func (e *engine) lastLook(ctx context.Context, w *worker, a *attempt, end *jobEn
 				end.take(v)
 			}
 		default:
+		}
+	}
+	if e.opts.KeepLog != nil {
+		if b, _, err := e.opts.Backends(ctx, a.backend); err == nil {
+			job := providers.Need{Address: a.ref.Address, Kind: a.kind, Backend: a.backend, Object: a.prior}
+			if end.value != cty.NilVal {
+				job.Object.Value = end.value // its agent may have tried it again since it was recorded
+			}
+			e.opts.KeepLog(ctx, b, job, a.op.Needs)
 		}
 	}
 	if !end.over() {

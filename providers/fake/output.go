@@ -42,9 +42,15 @@ func (b *backend) JobLogs(ctx context.Context, job providers.Object[schema.Job],
 	if err := b.ask(ctx, call{op: "logs", kind: addr.KindJob}); err != nil {
 		return err
 	}
+	if opts.Diagnose {
+		return nil // nothing looks after the jobs of this world
+	}
 	entries, ended, err := b.output(job.ID)
 	if err != nil {
 		return err
+	}
+	if at := max(job.Value.Attempt, 1); opts.Attempt > 0 && opts.Attempt != at {
+		return providers.Errorf(providers.NotFound, "there is no output of attempt %d of job %s; this is attempt %d", opts.Attempt, job.ID, at)
 	}
 	if opts.Tail > 0 && len(entries) > opts.Tail {
 		entries = entries[len(entries)-opts.Tail:]

@@ -181,6 +181,7 @@ func TestSpec(t *testing.T) {
 			Env: map[string]string{"B": "own"}, User: value.Must(value.ParseUnixUser("nobody")), WorkingDir: "/w",
 			Mounts:      []schema.Mount{{Volumes: []string{"volume.b", "volume.a"}, Path: "/data"}, {Volumes: []string{"named"}, Path: "/more"}, {InstancePath: "/host", Path: "/seen", Optional: true}},
 			MaxDuration: value.Must(value.ParseOffDuration("1h")), StopGrace: value.DurationOf(5 * time.Second),
+			StopDuration: value.Must(value.ParseOffDuration("5m")), Retry: value.RetryAlways(),
 			Resources: &schema.Resources{ShmSize: value.MemoryOf(1)}, Tokens: []string{"secret"},
 		},
 		Needs: []providers.Need{
@@ -200,7 +201,8 @@ func TestSpec(t *testing.T) {
 			"DSTACK_GPUS_PER_NODE=2", "DSTACK_GPUS_NUM=4", "A=machine", "B=machine", "B=own"},
 		WorkingDir: "/w", User: &api.User{UID: 7, GID: 8}, Blocks: api.HostBlocks{Need: 3, Total: 4}, GPUs: 2, CPULimit: 6, MemoryLimit: 768 << 20, ShmSize: 1 << 30,
 		Mounts:      []api.Mount{{Source: "/volumes/va", Path: "/data"}, {Source: "/volumes/vc", Path: "/more"}, {Source: "/host", Path: "/seen", Create: true}},
-		MaxDuration: time.Hour, StopGrace: 5 * time.Second,
+		MaxDuration: time.Hour, StopGrace: 5 * time.Second, StopDuration: 5 * time.Minute,
+		Attempt: 3, // nodes of one run are not tried again by their agents
 	}, got))
 
 	whole := op
@@ -210,6 +212,7 @@ func TestSpec(t *testing.T) {
 	got, err = host.Spec(whole, "id", site)
 	require.NoError(t, err)
 	require.Equal(t, api.HostBlocks{Total: 1}, got.Blocks)
+	require.Equal(t, api.Retry{For: time.Hour}, got.Retry)
 	require.Zero(t, got.CPULimit+float64(got.MemoryLimit)+float64(got.MaxDuration), "a machine that is lent whole sets no limits")
 
 	for name, tt := range map[string]struct {

@@ -85,7 +85,9 @@ func Fate(job api.Job) string {
 
 // Update tells a running job's agent what has changed for it.
 func Update(ctx context.Context, c *client.Client, id string, job schema.Job) (api.Job, error) {
-	seen, err := c.Limit(ctx, id, api.Limits{MaxDuration: Limit(job.MaxDuration), StopGrace: job.StopGrace.AsDuration()})
+	seen, err := c.Limit(ctx, id, api.Limits{
+		MaxDuration: Limit(job.MaxDuration), StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), Retry: Retry(job),
+	})
 	return seen, Error(err)
 }
 
@@ -116,12 +118,14 @@ func End(ctx context.Context, c *client.Client, id string, grace time.Duration) 
 
 // Logs passes on a job's output.
 func Logs(ctx context.Context, c *client.Client, id string, opts providers.LogOptions, yield func(providers.LogEntry) error) error {
-	query := api.LogQuery{Follow: opts.Follow, Since: opts.Since, Tail: opts.Tail, Offset: opts.Offset}
+	query := api.LogQuery{
+		Follow: opts.Follow, Since: opts.Since, Tail: opts.Tail, Offset: opts.Offset, Attempt: opts.Attempt, Onward: opts.Onward, Diagnose: opts.Diagnose,
+	}
 	for line, err := range c.Logs(ctx, id, query) {
 		if err != nil {
 			return Error(err)
 		}
-		if err := yield(providers.LogEntry{Time: line.Time, Stream: line.Stream, Text: line.Bytes(), Next: line.Next}); err != nil {
+		if err := yield(providers.LogEntry{Time: line.Time, Stream: line.Stream, Text: line.Bytes(), Next: line.Next, Attempt: line.Attempt}); err != nil {
 			return err
 		}
 	}

@@ -12,10 +12,11 @@ import (
 // Show brings into a job what its agent knows of it.
 func Show(job *schema.Job, seen api.Job) {
 	job.ID = seen.ID
-	job.Attempt = 1
-	if n, err := strconv.Atoi(seen.Labels[api.LabelAttempt]); err == nil {
-		job.Attempt = n
+	job.Attempt = seen.Attempt
+	if n, err := strconv.Atoi(seen.Labels[api.LabelAttempt]); err == nil && job.Attempt == 0 {
+		job.Attempt = n // of an agent that tries nothing again
 	}
+	job.Attempt = max(job.Attempt, 1)
 	job.Status, job.Reason, job.Message = string(seen.Status), string(seen.Reason), seen.Message
 	job.ExitCode = seen.ExitCode
 	job.Submitted, job.Started, job.Finished = stamp(seen.SubmittedAt), stamp(seen.StartedAt), stamp(seen.FinishedAt)

@@ -68,7 +68,8 @@ func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error
 		Labels: map[string]string{
 			api.LabelLineage: op.Lineage, api.LabelAddress: op.Address, api.LabelIdempotencyKey: op.Key, api.LabelAttempt: strconv.Itoa(max(1, op.Attempt)),
 		},
-		StopGrace: job.StopGrace.AsDuration(), MaxDuration: Limit(job.MaxDuration),
+		StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), MaxDuration: Limit(job.MaxDuration),
+		Attempt: max(1, op.Attempt), Retry: Retry(job),
 	}
 	if !job.User.IsZero() {
 		if spec.User, err = site.User(job.User); err != nil {
@@ -91,6 +92,15 @@ func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error
 
 // typeService is the type of a job that answers on a port.
 const typeService = "service"
+
+// Retry is what an agent does by itself when a job fails. Nodes of one run start again together or not at all, so that is left
+// to those who see all of them.
+func Retry(job schema.Job) api.Retry {
+	if job.Nodes > 1 || !job.Retry.On(value.RetryError) {
+		return api.Retry{}
+	}
+	return api.Retry{For: job.Retry.Duration()}
+}
 
 // Limit is a duration as the agent takes it: 0 is none.
 func Limit(d value.OffDuration) time.Duration {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -125,18 +126,43 @@ func (l logs) JobLogs(ctx context.Context, job providers.Object[schema.Job], nee
 	req := &pb.JobLogsRequest{
 		Backend: id, Job: o, Needs: n,
 		Follow: opts.Follow, Offset: opts.Offset, SinceUnixNanos: toNanos(opts.Since), Tail: int64(opts.Tail),
+		Attempt: int64(opts.Attempt), Onward: opts.Onward, Diagnose: opts.Diagnose,
 	}
 	return receive(ctx, conn, func(ctx context.Context) (grpc.ServerStreamingClient[pb.JobLogsResponse], error) {
 		return conn.rpc.JobLogs(ctx, req)
 	}, func(resp *pb.JobLogsResponse) error {
 		for _, e := range resp.GetItems() {
-			entry := providers.LogEntry{Time: fromNanos(e.GetTimeUnixNanos()), Stream: e.GetStream(), Text: e.GetText(), Next: e.GetNext()}
+			entry := providers.LogEntry{Time: fromNanos(e.GetTimeUnixNanos()), Stream: e.GetStream(), Text: e.GetText(), Next: e.GetNext(), Attempt: int(e.GetAttempt())}
 			if err := yield(entry); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// JobMetrics belongs to every backend behind a wire, as Rename does.
+func (b *backend) JobMetrics(ctx context.Context, job providers.Object[schema.Job], needs []providers.Need, since time.Time) ([]providers.Sample, error) {
+	if !b.meters {
+		return nil, unsupported("metrics")
+	}
+	o, n, err := encodeJob(job, needs)
+	if err != nil {
+		return nil, err
+	}
+	conn, id, err := b.at(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := conn.rpc.JobMetrics(ctx, &pb.JobMetricsRequest{Backend: id, Job: o, Needs: n, SinceUnixNanos: toNanos(since)})
+	if err != nil {
+		return nil, fromStatus(ctx, conn, err)
+	}
+	var samples []providers.Sample
+	if err := json.Unmarshal(resp.GetSamples(), &samples); err != nil {
+		return nil, providers.Errorf(providers.Internal, "the provider's samples cannot be read: %w", err)
+	}
+	return samples, nil
 }
 
 func encodeJob(job providers.Object[schema.Job], needs []providers.Need) (*pb.Object, []*pb.Need, error) {

@@ -222,3 +222,6 @@ func Append(dir, text string, now time.Time) error {
 	}
 	return errors.Join(w.Write(api.StreamAgent, []byte(text), false), w.Close())
 }
+
+// Bound is how many bytes of the log are kept.
+func (w *Writer) Bound() int64 { return w.limits.TotalBytes }

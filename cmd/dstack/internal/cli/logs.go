@@ -7,28 +7,42 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/providers"
+	"github.com/dstackai/dstack-planner/schema/value"
 )
 
 func logsCommand(a *app) *cobra.Command {
 	var (
-		in         inputs
-		job, lines int
-		follow     bool
-		since      time.Duration
-		timestamps bool
+		in                  inputs
+		job, lines, attempt int
+		follow, diagnose    bool
+		since               string
+		timestamps          bool
 	)
 	cmd := &cobra.Command{
 		Use: "logs RUN", Short: "Print the output of a run", Args: args(1, 1, "the name of one run"),
+		Long: "Prints the output of one job of a run: of the latest attempt, unless --attempt names another. With --follow it goes on until the job ends, also with the attempts that follow when one fails, and across lost connections. What a log dropped because it reached its bound is said on stderr.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if lines < 0 || since < 0 {
-				return usage(cmd, "--tail and --since are not negative.")
+			if lines < 0 {
+				return usage(cmd, "--tail is not negative.")
+			}
+			if cmd.Flags().Changed("attempt") && attempt < 1 {
+				return usage(cmd, "--attempt is a number from 1.")
+			}
+			if attempt > 0 && diagnose {
+				return usage(cmd, "--diagnose is about all attempts of a job; leave --attempt out.")
+			}
+			var age value.Duration
+			if since != "" {
+				var err error
+				if age, err = value.ParseDuration(since); err != nil {
+					return usage(cmd, "--since is a duration such as 10m or 2h: %v", err)
+				}
 			}
 			ctx, cancel := a.interruptible(cmd.Context())
 			defer cancel()
@@ -52,9 +66,9 @@ func logsCommand(a *app) *cobra.Command {
 			if len(ru.Jobs) > 1 && !cmd.Flags().Changed("job") {
 				a.say("Job %d of %d; --job N shows another.", j.Index, len(ru.Jobs))
 			}
-			opts := providers.LogOptions{Follow: follow, Tail: lines}
-			if since > 0 {
-				opts.Since = a.now().Add(-since)
+			opts := providers.LogOptions{Follow: follow, Tail: lines, Attempt: attempt, Onward: follow && attempt == 0, Diagnose: diagnose}
+			if since != "" {
+				opts.Since = a.now().Add(-age.AsDuration())
 			}
 			return a.printLog(ctx, f, ru, j, opts, timestamps)
 		},
@@ -63,9 +77,11 @@ func logsCommand(a *app) *cobra.Command {
 	jsonFlag(a, cmd, "print one JSON object for each piece of output")
 	fs := cmd.Flags()
 	fs.IntVar(&job, "job", 0, "the number of the job: the node's rank, or the replica")
+	fs.IntVar(&attempt, "attempt", 0, "the output of that attempt, instead of the latest")
+	fs.BoolVar(&diagnose, "diagnose", false, "not the output of the job, but what its agent has to say about it")
 	fs.BoolVarP(&follow, "follow", "f", false, "go on until the job ends")
 	fs.IntVar(&lines, "tail", 0, "the last so many lines only")
-	fs.DurationVar(&since, "since", 0, "only what is at most that old: 10m")
+	fs.StringVar(&since, "since", "", "only what is at most that old: 10m, 2h, 1d")
 	fs.BoolVar(&timestamps, "timestamps", false, "print the time before each line")
 	return cmd
 }
@@ -99,10 +115,10 @@ func (a *app) printLog(ctx context.Context, f *folder, r *run, j *runJob, opts p
 	fresh := true // the next piece begins a line
 	err = open.JobLogs(ctx, address, opts, f.store, func(e providers.LogEntry) error {
 		if a.json {
-			return json.NewEncoder(a.out).Encode(map[string]any{"time": e.Time, "job": j.Index, "stream": e.Stream, "text": string(e.Text), "next": e.Next})
+			return json.NewEncoder(a.out).Encode(map[string]any{"time": e.Time, "job": j.Index, "attempt": e.Attempt, "stream": e.Stream, "text": string(e.Text), "next": e.Next})
 		}
 		out := a.out
-		if e.Stream == "agent" {
+		if e.Stream == "agent" && !opts.Diagnose {
 			out = a.err
 		}
 		if timestamps && fresh {

@@ -255,6 +255,9 @@ func (r *run) row(verbose bool) render.PsRow {
 			row.Status = fmt.Sprintf("failed (exit code %d)", *code)
 		}
 	}
+	if len(r.Jobs) == 1 && r.Jobs[0].Attempt > 1 && r.unfinished() {
+		row.Status += fmt.Sprintf(" (attempt %d)", r.Jobs[0].Attempt)
+	}
 	row.Reason = r.why()
 	for _, j := range r.Jobs {
 		word := "job"
@@ -262,6 +265,9 @@ func (r *run) row(verbose bool) render.PsRow {
 			word = "replica"
 		}
 		pj := render.PsJob{Name: fmt.Sprintf("%s=%d", word, j.Index), Instance: shortInstance(j.Instance), Status: j.Status, Reason: j.words()}
+		if j.Attempt > 1 && !planner.Ended(j.Status) {
+			pj.Status += fmt.Sprintf(" (attempt %d)", j.Attempt)
+		}
 		row.Jobs = append(row.Jobs, pj)
 		if j.NotChecked != "" && !strings.Contains(row.Status, "not checked") {
 			row.Status += " (not checked)"
@@ -286,7 +292,7 @@ func (j *runJob) words() string {
 	case j.NotChecked != "":
 		first, _, _ := strings.Cut(j.NotChecked, "\n")
 		return "not checked: " + first
-	case j.Status == "done" || !planner.Ended(j.Status):
+	case j.Status == "done" || !planner.Ended(j.Status) && (j.Status != "submitted" || j.Message == ""):
 		return ""
 	case j.Message != "":
 		first, _, _ := strings.Cut(j.Message, "\n")
