@@ -1,0 +1,90 @@
+package shell
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Presence counts who is in a job.
+type Presence struct {
+	mu      sync.Mutex
+	people  int
+	since   time.Time // that nobody is there
+	save    func(Seen)
+	changed chan struct{}
+}
+
+// Seen is what is kept of a Presence.
+type Seen struct {
+	// Present is true while somebody is there.
+	Present bool `json:"present"`
+	// Since is when the last one left, or when the job began.
+	Since time.Time `json:"since"`
+}
+
+// NewPresence goes on from what was seen before. Whoever was there then was cut off at some time before now and is taken to have
+// left now. save is called with each change, one at a time.
+func NewPresence(before Seen, now time.Time, save func(Seen)) *Presence {
+	p := &Presence{since: before.Since, save: save, changed: make(chan struct{})}
+	if before.Present {
+		p.since = now
+	}
+	return p
+}
+
+// Enter notes that somebody comes. leave notes that they have left; it is called once.
+func (p *Presence) Enter() (leave func()) {
+	p.change(1)
+	return func() { p.change(-1) }
+}
+
+func (p *Presence) change(by int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.people += by
+	if p.people == 0 {
+		p.since = time.Now()
+	}
+	if p.people == 0 || p.people == 1 && by > 0 {
+		p.save(Seen{Present: p.people > 0, Since: p.since.UTC()})
+		close(p.changed)
+		p.changed = make(chan struct{})
+	}
+}
+
+// Alone tells since when nobody is there; ok is false while somebody is.
+func (p *Presence) Alone() (since time.Time, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.since, p.people == 0
+}
+
+// Await returns when nobody has been there for a time, or when ctx is done, which is an error.
+func (p *Presence) Await(ctx context.Context, limit time.Duration) error {
+	for {
+		p.mu.Lock()
+		alone, left, changed := p.people == 0, time.Until(p.since.Add(limit)), p.changed
+		p.mu.Unlock()
+		if alone && left <= 0 {
+			return nil
+		}
+		var over <-chan time.Time
+		var timer *time.Timer
+		if alone {
+			timer = time.NewTimer(left)
+			over = timer.C
+		}
+		select {
+		case <-over:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
