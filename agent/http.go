@@ -47,6 +47,8 @@ func (s *server) handler(ending context.Context) http.Handler {
 	handle("POST /v1/jobs/{id}/stop", s.stopJob)
 	handle("PUT /v1/jobs/{id}/limits", s.limitJob)
 	handle("GET /v1/jobs/{id}/logs", s.getLogs)
+	handle("GET /v1/jobs/{id}/ssh", s.enterJob)
+	handle("PUT /v1/access", s.putAccess)
 	handle("POST /v1/blobs/missing", s.missingBlobs)
 	mux.HandleFunc("POST /v1/blobs", s.receiveBlobs(ending))
 	handle("POST /v1/shutdown", s.shutdown)
@@ -169,7 +171,7 @@ func (s *server) limitJob(_ http.ResponseWriter, r *http.Request) (any, error) {
 	if err := readJSON(r, &limits); err != nil {
 		return nil, err
 	}
-	if limits.MaxDuration < 0 || limits.StopGrace < 0 || limits.StopDuration < 0 || limits.Retry.For < 0 || limits.Retry.Pause < 0 {
+	if limits.MaxDuration < 0 || limits.StopGrace < 0 || limits.InactivityDuration < 0 || limits.StopDuration < 0 || limits.Retry.For < 0 || limits.Retry.Pause < 0 {
 		return nil, api.Errorf(api.KindInvalid, "durations cannot be negative")
 	}
 	if _, ended, _ := j.view(); !ended {
@@ -190,6 +192,8 @@ func (j *job) limited(limits api.Limits) (err error) {
 	j.change(func() {
 		spec := &j.rec.Spec
 		spec.MaxDuration, spec.StopGrace, spec.StopDuration, spec.Retry = limits.MaxDuration, limits.StopGrace, limits.StopDuration, limits.Retry
+		spec.InactivityDuration = limits.InactivityDuration
+		j.presence.Limit(limits.InactivityDuration)
 		err = disk.WriteJSON(filepath.Join(j.dir, recordFile), j.rec)
 	})
 	return err

@@ -58,6 +58,8 @@ func commands() []command {
 		{"facts", runFacts},
 		{"gateway", runGateway},
 		{"hello", runHello},
+		{"inside", runInside},
+		{"shell", runShell},
 		{"version", runVersion},
 	}
 }
@@ -82,6 +84,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		switch {
 		case err == nil:
 			return exitOK
+		case errors.As(err, new(exited)):
+			code, _ := errors.AsType[exited](err)
+			return int(code)
 		case errors.Is(err, process.ErrReported):
 			return exitError
 		case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):

@@ -7,12 +7,18 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
+	"github.com/dstackai/dstack-planner/agent/internal/shell"
 )
 
 // job is what the agent holds of one job in memory; the truth is on disk.
 type job struct {
-	dir string
+	dir      string
+	key      ssh.Signer // of the job's SSH server
+	presence *shell.Presence
 	// submitted is closed when the job's supervisor has taken over, or could not.
 	submitted chan struct{}
 
@@ -27,8 +33,10 @@ type job struct {
 }
 
 func newJob(dir string, rec record) *job {
-	return &job{dir: dir, rec: rec, submitted: make(chan struct{}), changed: make(chan struct{}),
+	j := &job{dir: dir, rec: rec, submitted: make(chan struct{}), changed: make(chan struct{}),
 		st: status{Status: api.StatusSubmitted}}
+	j.presence = j.recallPresence()
+	return j
 }
 
 // change changes the job under its lock and wakes those who wait for it.
@@ -60,6 +68,13 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 		// Its supervisor has said so, but the machine is not free yet.
 		v.Status = api.StatusTerminating
 		v.FinishedAt = time.Time{}
+	}
+	if j.key != nil {
+		v.HostKey = shell.Text(j.key.PublicKey())
+	}
+	v.WorkingDir = process.WorkingDir(j.dir, j.rec.Spec)
+	if since, ok := j.presence.Alone(); ok && v.Status == api.StatusRunning {
+		v.AloneSince = latest(since, j.st.StartedAt).UTC()
 	}
 	if j.ended {
 		v.Blocks, v.GPUs = nil, nil
@@ -112,4 +127,11 @@ func (j *job) isGone() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.gone
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

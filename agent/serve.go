@@ -43,6 +43,8 @@ type server struct {
 	// watching ends when the agent does; jobs go on.
 	watching context.Context
 	watchers sync.WaitGroup
+	visitors sync.WaitGroup // those who are inside of jobs
+	access   access
 
 	mu      sync.Mutex
 	jobs    map[string]*job
@@ -92,6 +94,9 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer s.watchers.Wait()
 	defer stopWatching()
+	if err := s.access.recall(dir); err != nil {
+		return err
+	}
 	if err := s.recover(); err != nil {
 		return err
 	}
@@ -115,6 +120,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err := web.Shutdown(ending); err != nil {
 		web.Close()
 	}
+	s.visitors.Wait()
 	s.log.Info("ended", "dir", dir)
 	return nil
 }

@@ -109,6 +109,9 @@ func (s *server) startSupervisor(j *job, spec api.JobSpec) (*exec.Cmd, error) {
 	if err := disk.WriteJSON(filepath.Join(j.dir, recordFile), j.rec); err != nil {
 		return nil, err
 	}
+	if err := j.openDoor(); err != nil {
+		return nil, err
+	}
 	lock, err := disk.TryLock(filepath.Join(j.dir, lockFile))
 	if err != nil {
 		return nil, err

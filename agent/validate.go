@@ -49,6 +49,9 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 	if spec.User != nil && uid != 0 && int(spec.User.UID) != uid {
 		bad("it asks for user %d, and the agent runs as user %d, who cannot change that", spec.User.UID, uid)
 	}
+	if spec.InactivityDuration < 0 {
+		bad("its inactivity_duration is negative")
+	}
 	var paths []string
 	for _, m := range spec.Mounts {
 		clean := filepath.Clean(m.Path)

@@ -71,6 +71,9 @@ func (s *server) adopt(j *job) error {
 		return fmt.Errorf("job %s holds %d of %d host blocks, and the agent was started for %d: start it with --blocks %d, or stop the job first",
 			id, len(j.rec.Blocks), j.rec.TotalBlocks, len(s.locks.blocks), j.rec.TotalBlocks)
 	}
+	if err := j.openDoor(); err != nil {
+		return err
+	}
 	s.jobs[id] = j
 	if !finished {
 		s.locks.restore(id, j.rec.Blocks, j.rec.GPUs)
@@ -91,6 +94,9 @@ func (j *job) readStatus() bool {
 
 // watch follows a job until it has ended or the agent does.
 func (s *server) watch(j *job) {
+	running, cancel := context.WithCancel(s.watching)
+	defer cancel()
+	s.watchers.Go(func() { s.expire(running, j) })
 	wait := time.Millisecond
 	for s.watching.Err() == nil {
 		if lock, err := disk.TryLock(filepath.Join(j.dir, lockFile)); err == nil {

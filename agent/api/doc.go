@@ -10,6 +10,8 @@
 //	GET    /v1/jobs/{id}                Job; ?wait=ready|finished&timeout=30s waits
 //	POST   /v1/jobs/{id}/stop           StopRequest -> Job
 //	PUT    /v1/jobs/{id}/limits         Limits -> Job, while it runs
+//	GET    /v1/jobs/{id}/ssh            Upgrade: ssh; then an SSH server inside the job; ?tunnel=1 is for no person
+//	PUT    /v1/access                   Access, idempotent
 //	GET    /v1/jobs/{id}/logs           one LogLine a line; ?follow=1&since=TIME&tail=N&offset=N&attempt=N&onward=1&diagnose=1
 //	DELETE /v1/jobs/{id}                ?force=1 aborts the job first
 //	POST   /v1/blobs/missing            BlobQuery -> BlobAnswer

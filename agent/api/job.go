@@ -36,6 +36,8 @@ type JobSpec struct {
 	ShmSize int64 `json:"shm_size_bytes,omitempty"`
 	// MaxDuration is how long the job may run before it is stopped; 0 means without end.
 	MaxDuration time.Duration `json:"max_duration_ns,omitempty"`
+	// InactivityDuration is how long nobody may be connected before the job is stopped; 0 means without end.
+	InactivityDuration time.Duration `json:"inactivity_duration_ns,omitempty"`
 	// StopGrace is how long a stopped job may take to end by itself; 0 means DefaultStopGrace.
 	StopGrace time.Duration `json:"stop_grace_ns,omitempty"`
 	// StopDuration bounds a whole stop, whatever grace was given; 0 means that nothing but the grace does.
@@ -153,6 +155,12 @@ type Job struct {
 	Ready bool `json:"ready"`
 	// Port is the port of the specification.
 	Port int `json:"port,omitempty"`
+	// HostKey is the public key of the job's SSH server, as known_hosts has it.
+	HostKey string `json:"host_key,omitempty"`
+	// WorkingDir is where the job starts, as a path of the job.
+	WorkingDir string `json:"working_dir,omitempty"`
+	// AloneSince is since when nobody is connected to a job that runs; zero while somebody is.
+	AloneSince time.Time `json:"alone_since,omitzero"`
 	// PID is the process that leads the job's session.
 	PID int `json:"pid,omitempty"`
 	// Blocks are the numbers of the host blocks that the job holds, GPUs the ids of its GPUs; both are empty when it has ended.
@@ -183,11 +191,19 @@ type StopRequest struct {
 type Limits struct {
 	// MaxDuration counts from the start of the job, so one that is over already stops it.
 	MaxDuration time.Duration `json:"max_duration_ns,omitempty"`
+	// InactivityDuration counts from when the last one left, or from the start of the job.
+	InactivityDuration time.Duration `json:"inactivity_duration_ns,omitempty"`
 	// StopGrace and StopDuration hold for the next stop; one that has begun goes on as it is.
 	StopGrace    time.Duration `json:"stop_grace_ns,omitempty"`
 	StopDuration time.Duration `json:"stop_duration_ns,omitempty"`
 	// Retry holds for the next failure.
 	Retry Retry `json:"retry,omitzero"`
+}
+
+// Access says who may enter jobs.
+type Access struct {
+	// AuthorizedKeys are public keys as authorized_keys has them, without options. They are all who may enter.
+	AuthorizedKeys []string `json:"authorized_keys"`
 }
 
 // ShutdownRequest asks the agent to end.

@@ -30,7 +30,8 @@ type Dialer func(ctx context.Context) (net.Conn, error)
 // Client talks to the agent of one instance. It is safe for concurrent use.
 type Client struct {
 	peer
-	dir string
+	dial Dialer
+	dir  string
 }
 
 // New returns a client of the agent that serves the folder dir on this machine.
@@ -41,7 +42,9 @@ func New(dir string) *Client {
 }
 
 // NewWithDialer returns a client of an agent that is reached in some other way. Errors call it name.
-func NewWithDialer(name string, dial Dialer) *Client { return &Client{peer: newPeer(name, dial)} }
+func NewWithDialer(name string, dial Dialer) *Client {
+	return &Client{peer: newPeer(name, dial), dial: dial}
+}
 
 // Info returns what the agent says of itself and its machine.
 func (c *Client) Info(ctx context.Context) (info api.Info, err error) {
@@ -275,15 +278,12 @@ func (p *peer) open(ctx context.Context, method, path string, q url.Values, in a
 		return nil, err
 	}
 	resp, err := p.http.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("%s: %w", p.name, ErrNotRunning)
-	}
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // its address is of nobody's interest
 		}
-		return nil, fmt.Errorf("%s: %w", p.name, err)
+		return nil, fmt.Errorf("%s: %w", p.name, notThere(err))
 	}
 	if resp.StatusCode < 400 {
 		return resp.Body, nil
@@ -295,4 +295,12 @@ func (p *peer) open(ctx context.Context, method, path string, q url.Values, in a
 		return nil, fmt.Errorf("%s: answered %s: %s", p.name, resp.Status, bytes.TrimSpace(data))
 	}
 	return nil, refusal
+}
+
+// notThere is ErrNotRunning where an error says that nobody listens.
+func notThere(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return ErrNotRunning
+	}
+	return err
 }

@@ -38,6 +38,7 @@ type session struct {
 	cleanup []func() // when the session is over
 	hangUps []func() // when the other side has closed it
 	started bool
+	known   chan struct{} // closed when the client was told that it is started
 	running sync.WaitGroup
 
 	mu       sync.Mutex
@@ -45,7 +46,9 @@ type session struct {
 	terminal *terminal
 }
 
-func newSession(s *server, ch *mux.Channel) *session { return &session{server: s, ch: ch} }
+func newSession(s *server, ch *mux.Channel) *session {
+	return &session{server: s, ch: ch, known: make(chan struct{})}
+}
 
 // serve answers what is asked about the session until it is closed.
 func (s *session) serve() {
@@ -54,13 +57,29 @@ func (s *session) serve() {
 		if err != nil {
 			fmt.Fprintf(s.ch.Stderr(), "dstack: %v\r\n", err)
 		}
+		was := s.isKnown()
 		r.Reply(err == nil, nil)
+		if s.started && !was {
+			close(s.known)
+		}
+	}
+	if !s.isKnown() {
+		close(s.known)
 	}
 	s.hangUp()
 	s.ch.Close()
 	s.running.Wait()
 	for _, f := range s.cleanup {
 		f()
+	}
+}
+
+func (s *session) isKnown() bool {
+	select {
+	case <-s.known:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -347,6 +366,7 @@ func (s *session) hangUp() {
 
 // finish says how the program ended and closes the session.
 func (s *session) finish(e exit) {
+	<-s.known
 	s.ch.CloseWrite()
 	if e.signal != "" {
 		s.ch.SendRequest("exit-signal", false, ssh.Marshal(struct {

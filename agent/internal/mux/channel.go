@@ -155,6 +155,12 @@ func (ch *Channel) SendRequest(name string, wantReply bool, payload []byte) (boo
 	case a := <-ch.answers:
 		return a.ok, nil
 	case <-ch.ended:
+	}
+	// The answer may have come just before the end.
+	select {
+	case a := <-ch.answers:
+		return a.ok, nil
+	default:
 		return false, ErrClosed
 	}
 }

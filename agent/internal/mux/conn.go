@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"sync"
+	"syscall"
 )
 
 // Types of frames.
@@ -119,8 +122,10 @@ func (c *Conn) Err() error {
 	<-c.done
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if errors.Is(c.err, io.EOF) || errors.Is(c.err, ErrClosed) {
-		return nil
+	for _, closed := range []error{ErrClosed, io.EOF, io.ErrClosedPipe, net.ErrClosed, os.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(c.err, closed) {
+			return nil
+		}
 	}
 	return c.err
 }

@@ -112,6 +112,29 @@ func TestConversation(t *testing.T) {
 	require.Empty(t, near.channels, "channels are kept")
 }
 
+// TestAnswerBeforeTheEnd holds that an answer counts that came just before the channel was closed.
+func TestAnswerBeforeTheEnd(t *testing.T) {
+	near, far := pair(t)
+	go func() {
+		for in := range far.Incoming() {
+			ch, err := in.Accept()
+			if err != nil {
+				return
+			}
+			(<-ch.Requests()).Reply(true, nil)
+			ch.Close()
+		}
+	}()
+	for range 200 {
+		ch, err := near.Open("brief", nil)
+		require.NoError(t, err)
+		ok, err := ch.SendRequest("x", true, nil)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.NoError(t, ch.Close())
+	}
+}
+
 // TestMuchAtOnce sends more than windows hold through many channels, in pieces of any size.
 func TestMuchAtOnce(t *testing.T) {
 	near, far := pair(t)

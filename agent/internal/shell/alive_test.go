@@ -110,21 +110,29 @@ func TestAwait(t *testing.T) {
 		p := NewPresence(Seen{Since: begun}, begun, func(Seen) {})
 		over := make(chan time.Duration, 1)
 		go func() {
-			if p.Await(t.Context(), 10*time.Minute) == nil {
+			if limit, err := p.Await(t.Context()); err == nil && limit == 10*time.Minute {
 				over <- time.Since(begun)
 			}
 		}()
+		time.Sleep(time.Hour)
+		p.Begin(begun.Add(time.Minute))
+		p.Begin(begun.Add(time.Hour))
+		p.Limit(time.Hour)
+		p.Limit(10 * time.Minute)
 		time.Sleep(9 * time.Minute)
 		leave := p.Enter()
 		time.Sleep(time.Hour)
 		leave()
 		time.Sleep(9 * time.Minute)
 		p.Enter()()
-		require.Equal(t, 9*time.Minute+time.Hour+9*time.Minute+10*time.Minute, <-over)
-		require.NoError(t, p.Await(t.Context(), 10*time.Minute), "over for a while")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		require.Equal(t, time.Hour+9*time.Minute+time.Hour+9*time.Minute+10*time.Minute, <-over)
+		_, err := p.Await(t.Context())
+		require.NoError(t, err, "over for a while")
+		p.Limit(0)
+		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
-		require.ErrorIs(t, p.Await(ctx, time.Hour), context.DeadlineExceeded)
+		_, err = p.Await(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 

@@ -93,10 +93,14 @@ func (b *bridge) outwards() {
 // join hands on what is said on a channel until both of its sides have closed it.
 func join(ours ssh.Channel, requests <-chan *ssh.Request, theirs *mux.Channel) {
 	var all, output, outwards sync.WaitGroup
+	// Held while a question waits for its answer, which has to be there before the end of what it began.
+	var asking sync.Mutex
 	all.Go(func() {
 		for r := range requests {
+			asking.Lock()
 			ok, err := theirs.SendRequest(r.Type, r.WantReply, r.Payload)
 			r.Reply(ok && err == nil, nil)
+			asking.Unlock()
 		}
 		theirs.Close()
 	})
@@ -113,13 +117,17 @@ func join(ours ssh.Channel, requests <-chan *ssh.Request, theirs *mux.Channel) {
 	outwards.Go(func() {
 		for r := range theirs.Requests() {
 			if slices.Contains(outwardRequests, r.Name) {
+				asking.Lock()
 				ours.SendRequest(r.Name, false, r.Payload)
+				asking.Unlock()
 			}
 			r.Reply(false, nil)
 		}
 	})
 	all.Go(func() {
 		outwards.Wait()
+		asking.Lock()
+		defer asking.Unlock()
 		ours.Close()
 	})
 	all.Wait()

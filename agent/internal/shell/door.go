@@ -84,7 +84,9 @@ func (d *Door) Serve(ctx context.Context, conn net.Conn, person bool) error {
 	helper := mux.Dial(pipes)
 	defer helper.Close()
 	all.Go(func() {
-		<-helper.Done()
+		if err := helper.Err(); err != nil {
+			d.Logger.Warn("helper in the job does not work", "error", err)
+		}
 		peer.Close() // the job has ended, or the helper was killed
 	})
 	all.Go(func() {

@@ -10,7 +10,8 @@ import (
 type Presence struct {
 	mu      sync.Mutex
 	people  int
-	since   time.Time // that nobody is there
+	since   time.Time     // that nobody is there
+	limit   time.Duration // how long that may last, 0 without a limit
 	save    func(Seen)
 	changed chan struct{}
 }
@@ -48,8 +49,7 @@ func (p *Presence) change(by int) {
 	}
 	if p.people == 0 || p.people == 1 && by > 0 {
 		p.save(Seen{Present: p.people > 0, Since: p.since.UTC()})
-		close(p.changed)
-		p.changed = make(chan struct{})
+		p.tell()
 	}
 }
 
@@ -60,14 +60,38 @@ func (p *Presence) Alone() (since time.Time, ok bool) {
 	return p.since, p.people == 0
 }
 
-// Await returns when nobody has been there for a time, or when ctx is done, which is an error.
-func (p *Presence) Await(ctx context.Context, limit time.Duration) error {
+// Begin says when the job began: nobody can have been missed before that.
+func (p *Presence) Begin(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at.After(p.since) {
+		p.since = at
+	}
+	p.tell()
+}
+
+// Limit says how long nobody may be there; 0 is without end.
+func (p *Presence) Limit(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.limit = d
+	p.tell()
+}
+
+func (p *Presence) tell() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Await returns the limit when nobody has been there for so long, or an error when ctx is done.
+func (p *Presence) Await(ctx context.Context) (time.Duration, error) {
 	for {
 		p.mu.Lock()
-		alone, left, changed := p.people == 0, time.Until(p.since.Add(limit)), p.changed
+		limit, changed := p.limit, p.changed
+		alone, left := p.people == 0 && limit > 0, time.Until(p.since.Add(limit))
 		p.mu.Unlock()
 		if alone && left <= 0 {
-			return nil
+			return limit, nil
 		}
 		var over <-chan time.Time
 		var timer *time.Timer
@@ -84,7 +108,7 @@ func (p *Presence) Await(ctx context.Context, limit time.Duration) error {
 			timer.Stop()
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return 0, ctx.Err()
 		}
 	}
 }
