@@ -39,7 +39,7 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require mvdan.cc/sh/v3 v3.14.1 // indirect
+require mvdan.cc/sh/v3 v3.14.1
 
 require (
 	github.com/apparentlymart/go-textseg/v17 v17.0.1 // indirect

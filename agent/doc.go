@@ -9,11 +9,14 @@
 //
 //	DIR/agent.lock          held by the agent
 //	DIR/agent.sock          package agent/api
+//	DIR/access.json         who may enter jobs
 //	DIR/jobs/ID/record.json what was asked for, and what was lent
 //	DIR/jobs/ID/status.json how it goes, written by the supervisor
 //	DIR/jobs/ID/lock        held by the supervisor: whether it can be taken tells whether the supervisor lives
 //	DIR/jobs/ID/control.sock
 //	DIR/jobs/ID/log/        the output
+//	DIR/jobs/ID/host_key    by which the job's SSH server is known
+//	DIR/jobs/ID/presence.json who was connected last
 //	DIR/jobs/ID/work/       the job's own folder, with its code: where it starts unless it says otherwise
 //	DIR/jobs/ID/files/      files that it finds elsewhere
 //	DIR/jobs/ID/mnt/        its mounts, where they are links

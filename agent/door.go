@@ -99,11 +99,19 @@ func (j *job) recallPresence() *shell.Presence {
 	// One that is missing or broken says as much as one of a job that has just begun.
 	_ = disk.ReadJSON(path, &seen)
 	p := shell.NewPresence(seen, time.Now(), func(now shell.Seen) {
-		// A job that is being removed has no folder any more, and nobody asks about it again.
-		_ = disk.WriteJSON(path, now)
+		// Nobody asks about a job that has ended, and its folder may be on its way out.
+		if !j.hasEnded() {
+			_ = disk.WriteJSON(path, now)
+		}
 	})
 	p.Limit(j.rec.Spec.InactivityDuration)
 	return p
+}
+
+func (j *job) hasEnded() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.ended || j.gone
 }
 
 // expire stops a job that nobody was connected to for too long. It returns when it has, or when ctx is done.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/shell"
 )
@@ -72,7 +73,7 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 	if j.key != nil {
 		v.HostKey = shell.Text(j.key.PublicKey())
 	}
-	v.WorkingDir = process.WorkingDir(j.dir, j.rec.Spec)
+	v.WorkingDir = process.WorkingDir(runtime.Task{Dir: j.dir, Spec: j.rec.Spec})
 	if since, ok := j.presence.Alone(); ok && v.Status == api.StatusRunning {
 		v.AloneSince = latest(since, j.st.StartedAt).UTC()
 	}

@@ -3,13 +3,13 @@ package process
 import (
 	"path/filepath"
 
-	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
-// WorkingDir is where a job starts whose folder is dir.
-func WorkingDir(dir string, spec api.JobSpec) string {
-	if spec.WorkingDir != "" {
-		return spec.WorkingDir
+// WorkingDir is where a job starts.
+func WorkingDir(t runtime.Task) string {
+	if filepath.IsAbs(t.Spec.WorkingDir) {
+		return t.Spec.WorkingDir
 	}
-	return filepath.Join(dir, workDir)
+	return filepath.Join(t.Own(), t.Spec.WorkingDir)
 }
