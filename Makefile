@@ -22,6 +22,9 @@ demo: build ## plan, apply, use and destroy examples/quickstart in a temporary f
 test: ## all tests
 	go test ./...
 
+test-real: ## the tests with a Docker Engine, which it installs (root on Debian)
+	scripts/test-real.sh
+
 race: ## the tests with the race detector, those of size left out or made smaller (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short ./...
 
@@ -69,4 +72,4 @@ tidy: ## check that go.mod is tidy
 
 check: lint tidy test race cross ## what a submission must pass
 
-.PHONY: help build demo test race lint cross generate golden fuzz search chaos bench bench-peers cover tidy check
+.PHONY: help build demo test test-real race lint cross generate golden fuzz search chaos bench bench-peers cover tidy check

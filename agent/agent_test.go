@@ -40,13 +40,15 @@ type machine struct {
 	dir    string
 	blocks int
 	env    []string
+	// program is the agent; this test's own unless a container must be able to run it.
+	program string
 }
 
 func start(t *testing.T, change ...func(*machine)) *machine {
 	t.Helper()
 	root, err := os.MkdirTemp("/tmp", "agent")
 	require.NoError(t, err)
-	m := &machine{t: t, dir: filepath.Join(root, "i"), blocks: 1}
+	m := &machine{t: t, dir: filepath.Join(root, "i"), blocks: 1, program: os.Args[0]}
 	for _, f := range change {
 		f(m)
 	}
@@ -63,7 +65,7 @@ func start(t *testing.T, change ...func(*machine)) *machine {
 
 func (m *machine) up() {
 	m.t.Helper()
-	c, err := client.StartAgent(context.Background(), client.StartOptions{Program: os.Args[0], Dir: m.dir, Env: m.env}, m.blocks)
+	c, err := client.StartAgent(context.Background(), client.StartOptions{Program: m.program, Dir: m.dir, Env: m.env}, m.blocks)
 	require.NoError(m.t, err)
 	m.Client = c
 }

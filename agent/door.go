@@ -24,7 +24,6 @@ import (
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/inside"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
-	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/shell"
 )
 
@@ -188,18 +187,17 @@ func (a ahead) Read(p []byte) (int, error) { return a.in.Read(p) }
 
 // startHelper starts the helper in a job.
 func (s *server) startHelper(ctx context.Context, j *job) (io.ReadWriteCloser, error) {
-	spec, handle := j.rec.Spec, j.status().Handle
-	spec.Env = nil // only names are known here; the job's process has the values
-	task := runtime.Task{Dir: j.dir, Spec: spec, Base: s.base, Program: s.program, Mounts: s.facts.Mounts, GPUs: j.rec.GPUs, MachineGPUs: len(s.facts.GPUs)}
+	task := s.taskOf(j)
+	task.Spec.Env = nil // only names are known here; the job's process has the values
 	// It ends when its pipes are closed, in its own way.
 	ctx = context.WithoutCancel(ctx)
-	p, err := process.Runtime{}.Inside(task, handle).Exec(ctx, runtime.Command{Argv: []string{ownProgram(s.program), "inside"}})
+	p, err := runtimeOf(task).Inside(task, j.status().Handle).Exec(ctx, runtime.Command{Argv: []string{ownProgram(s.program), "inside"}})
 	if err != nil {
 		return nil, err
 	}
 	go func() {
 		for lines := bufio.NewScanner(p.Stderr()); lines.Scan(); {
-			s.log.Warn("helper in the job", "job", spec.ID, "said", lines.Text())
+			s.log.Warn("helper in the job", "job", task.Spec.ID, "said", lines.Text())
 		}
 	}()
 	return helper{p.Stdout(), p.Stdin(), p}, nil

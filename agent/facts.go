@@ -8,19 +8,22 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/cgroup"
 	"github.com/dstackai/dstack-planner/agent/internal/rootfs"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/internal/version"
 )
 
 // ReadFacts returns what is true of this machine. The disk is that of dir, or of the nearest folder above it that is there.
-// program is a dstack-agent, which is run to try what works here; without one mounts are said to be links.
-func ReadFacts(ctx context.Context, dir, program string) (api.Facts, error) {
+// program is a dstack-agent, which is run to try what works here; without one mounts are said to be links. dockerHost is where the
+// Docker Engine listens, as in DOCKER_HOST.
+func ReadFacts(ctx context.Context, dir, program, dockerHost string) (api.Facts, error) {
 	f := api.Facts{
 		AgentVersion: version.String(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(),
 		Runtimes: []string{api.RuntimeProcess}, Addresses: []string{}, GPUs: []api.GPU{},
@@ -49,6 +52,7 @@ func ReadFacts(ctx context.Context, dir, program string) (api.Facts, error) {
 		f.GPUError = err.Error()
 	}
 	f.GPUs = append(f.GPUs, gpus...)
+	readDocker(ctx, &f, dockerHost)
 	if program == "" {
 		return f, nil
 	}
@@ -59,6 +63,24 @@ func ReadFacts(ctx context.Context, dir, program string) (api.Facts, error) {
 		}
 	}
 	return f, nil
+}
+
+// dockerWait bounds how long Docker may take to say that it is there, so that one that hangs keeps nobody from planning.
+const dockerWait = 5 * time.Second
+
+// readDocker adds what is to be known of Docker. Containers are of Linux, and see the agent's own program.
+func readDocker(ctx context.Context, f *api.Facts, host string) {
+	if f.OS != "linux" {
+		f.DockerError = "containers run on Linux only; on " + f.OS + " jobs are processes"
+		return
+	}
+	version, err := docker.Runtime{Host: host, Waits: docker.Waits{Ask: dockerWait}}.Probe(ctx)
+	if err != nil {
+		f.DockerError = err.Error()
+		return
+	}
+	f.DockerVersion = version
+	f.Runtimes = append(f.Runtimes, api.RuntimeDocker)
 }
 
 // diskSpace returns the size of the file system that holds a folder, and what its users may still write.

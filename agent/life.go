@@ -112,8 +112,10 @@ func (l *life) rest(e ending, pause time.Duration) (end ending, done bool) {
 
 // try makes one attempt and returns when nothing of it is left.
 func (l *life) try() ending {
-	if err := checkPort(l.task.Spec.Port); err != nil {
-		return ending{Reason: api.ReasonPortsBindingFailed, Message: err.Error()}
+	if c := l.task.Spec.Container; c == nil || c.Network == api.NetworkHost {
+		if err := checkPort(l.task.Spec.Port); err != nil {
+			return ending{Reason: api.ReasonPortsBindingFailed, Message: err.Error()}
+		}
 	}
 	ctx, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
@@ -122,7 +124,7 @@ func (l *life) try() ending {
 		t, err := furnish(ctx, l.task)
 		var a runtime.Attempt
 		if err == nil {
-			a, err = l.runtime.Start(ctx, t, runtime.Host{Keep: l.keep, Log: l.log})
+			a, err = l.runtime.Start(ctx, t, runtime.Host{Keep: l.keep, Pulling: l.pulling, Log: l.log})
 		}
 		starting <- begun{a, err}
 	}()
@@ -251,6 +253,24 @@ func (l *life) begin(req api.StopRequest) {
 // keep makes a part of the attempt's handle durable.
 func (l *life) keep(change func(*runtime.Handle)) error {
 	return l.update(func(st *status) { change(&st.Handle) })
+}
+
+// pulling shows how far the job's image has come.
+func (l *life) pulling(progress string) {
+	show := func(st *status) {
+		if st.Status == api.StatusPulling {
+			st.Message = progress
+		}
+	}
+	var err error
+	if now := l.status().Status; now == api.StatusSubmitted || now == api.StatusProvisioning {
+		err = l.step(jobstate.Pull, "", show)
+	} else {
+		err = l.update(show)
+	}
+	if impossible := (*jobstate.ImpossibleError)(nil); err != nil && !errors.As(err, &impossible) { // it may be stopped just now
+		l.note("the pull is not shown: %v", err)
+	}
 }
 
 // notStarted says how a job ended that could not be started, with nothing of it left.

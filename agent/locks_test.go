@@ -99,7 +99,7 @@ func TestGPUs(t *testing.T) {
 }
 
 func TestFactsOfAFolderThatIsNotThere(t *testing.T) {
-	f, err := ReadFacts(t.Context(), filepath.Join(t.TempDir(), "not", "there"), "")
+	f, err := ReadFacts(t.Context(), filepath.Join(t.TempDir(), "not", "there"), "", "")
 	require.NoError(t, err)
 	require.Positive(t, f.CPUs)
 	require.Positive(t, f.MemoryBytes)

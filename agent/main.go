@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/dstackai/dstack-planner/agent/gateway"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/internal/version"
 )
@@ -55,6 +56,9 @@ func commands() []command {
 		{"serve", runServe},
 		{"supervise", runSupervise},
 		{"stage", func(context.Context, streams, []string) error { return process.Stage() }},
+		{docker.Command, runPID1},
+		{docker.BesideCommand, runBeside},
+		{docker.DialCommand, runDial},
 		{"facts", runFacts},
 		{"gateway", runGateway},
 		{"hello", runHello},
@@ -126,6 +130,7 @@ func runServe(ctx context.Context, s streams, args []string) error {
 	if o.Dir == "" {
 		return fmt.Errorf("%w: serve needs --dir", errUsage)
 	}
+	o.DockerHost = os.Getenv("DOCKER_HOST")
 	o.Logger = slog.New(slog.NewTextHandler(s.err, nil))
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -141,7 +146,7 @@ func runFacts(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	facts, err := ReadFacts(ctx, dir, program)
+	facts, err := ReadFacts(ctx, dir, program, os.Getenv("DOCKER_HOST"))
 	if err != nil {
 		return err
 	}

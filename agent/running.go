@@ -1,9 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/shell"
 )
@@ -63,7 +65,7 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 		ID: j.rec.Spec.ID, Labels: j.rec.Spec.Labels, Status: j.st.Status, Reason: j.st.Reason, Message: j.st.Message,
 		ExitCode: j.st.ExitCode, SubmittedAt: j.rec.SubmittedAt, StartedAt: j.st.StartedAt, FinishedAt: j.st.FinishedAt,
 		Attempt: max(j.st.Attempt, j.rec.Spec.Attempt, 1), Attempts: j.st.Attempts,
-		Port: j.rec.Spec.Port, PID: j.st.PID, Blocks: j.rec.Blocks, GPUs: j.rec.GPUs, Spec: j.rec.Spec,
+		Port: j.rec.Spec.Port, Address: cmp.Or(j.st.Address, "127.0.0.1"), PID: j.st.PID, Blocks: j.rec.Blocks, GPUs: j.rec.GPUs, Spec: j.rec.Spec,
 	}
 	if v.Status.Finished() && !j.ended {
 		// Its supervisor has said so, but the machine is not free yet.
@@ -73,7 +75,7 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 	if j.key != nil {
 		v.HostKey = shell.Text(j.key.PublicKey())
 	}
-	v.WorkingDir = process.WorkingDir(runtime.Task{Dir: j.dir, Spec: j.rec.Spec})
+	v.WorkingDir = workingDir(runtime.Task{Dir: j.dir, Spec: j.rec.Spec})
 	if since, ok := j.presence.Alone(); ok && v.Status == api.StatusRunning {
 		v.AloneSince = latest(since, j.st.StartedAt).UTC()
 	}
@@ -93,7 +95,7 @@ func (j *job) check(ctx context.Context) (v api.Job, ended bool, changed <-chan 
 		return v, ended, changed
 	}
 	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", v.Port))
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(v.Address, strconv.Itoa(v.Port)))
 	if err != nil {
 		return v, ended, changed
 	}
@@ -135,4 +137,13 @@ func latest(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// workingDir is where a job starts, as it sees it; empty if its image says so.
+func workingDir(t runtime.Task) string {
+	if t.Spec.Container != nil {
+		dir, _ := docker.WorkingDir(t.Spec)
+		return dir
+	}
+	return process.WorkingDir(t)
 }

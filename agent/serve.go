@@ -17,6 +17,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/blobs"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
@@ -27,7 +28,9 @@ type Options struct {
 	Dir string
 	// Blocks is how many host blocks the machine is divided into; 0 and 1 mean that it is lent whole.
 	Blocks int
-	Logger *slog.Logger
+	// DockerHost is where the Docker Engine listens, as in DOCKER_HOST; empty means where it does by default.
+	DockerHost string
+	Logger     *slog.Logger
 }
 
 // server is the agent of one instance.
@@ -35,6 +38,7 @@ type server struct {
 	dir     string
 	program string
 	base    []string
+	docker  docker.Runtime
 	log     *slog.Logger
 	facts   api.Facts
 	started time.Time
@@ -80,7 +84,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	facts, err := ReadFacts(ctx, dir, program)
+	facts, err := ReadFacts(ctx, dir, program, o.DockerHost)
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func Serve(ctx context.Context, o Options) error {
 	defer quit()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	s := &server{
-		dir: dir, program: program, base: process.BaseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
+		dir: dir, program: program, docker: docker.Runtime{Host: o.DockerHost}, base: process.BaseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
 		quit: quit, watching: watching, jobs: make(map[string]*job), locks: newLocks(o.Blocks, facts.GPUs),
 		blobs: blobs.New(blobsPath(dir)),
 	}

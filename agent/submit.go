@@ -19,7 +19,6 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
-	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
 // readyWait is how long a supervisor may take to say that it has taken over.
@@ -139,9 +138,9 @@ func (s *server) startSupervisor(j *job, spec api.JobSpec) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = json.NewEncoder(in).Encode(runtime.Task{
-		Spec: spec, Base: s.base, Program: s.program, Mounts: s.facts.Mounts, GPUs: j.rec.GPUs, MachineGPUs: len(s.facts.GPUs),
-	})
+	t := s.taskOf(j)
+	t.Spec = spec
+	err = json.NewEncoder(in).Encode(t)
 	in.Close()
 	if err == nil {
 		readyR.SetReadDeadline(time.Now().Add(readyWait))
@@ -158,6 +157,12 @@ func (s *server) startSupervisor(j *job, spec api.JobSpec) (*exec.Cmd, error) {
 
 // forget removes a job that has no process, its folder and what it holds.
 func (s *server) forget(j *job) error {
+	if st := j.status(); st.Container != "" {
+		// Docker did not answer when the job ended; nothing of it may stay behind its folder.
+		if _, err := runtimeOf(s.taskOf(j)).Remove(context.WithoutCancel(s.watching), j.dir, st.Handle); err != nil {
+			return fmt.Errorf("job %s stays, because its container does: %w", j.rec.Spec.ID, err)
+		}
+	}
 	// Renamed first, so that a job is there or is not, however long its removal takes.
 	trash := filepath.Join(s.dir, "trash-"+rand.Text())
 	err := os.Rename(j.dir, trash)
@@ -196,5 +201,10 @@ func withoutValues(env []string) []string {
 // withoutSecrets is the specification as it may be written and shown.
 func withoutSecrets(spec api.JobSpec) api.JobSpec {
 	spec.Env = withoutValues(spec.Env)
+	if spec.Container != nil && spec.Container.RegistryAuth != nil {
+		c, auth := *spec.Container, *spec.Container.RegistryAuth
+		auth.Password = ""
+		spec.Container, c.RegistryAuth = &c, &auth
+	}
 	return spec
 }

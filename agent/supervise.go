@@ -21,6 +21,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
 	"github.com/dstackai/dstack-planner/agent/internal/jobstate"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 	"github.com/dstackai/dstack-planner/internal/version"
@@ -256,7 +257,7 @@ func (s *supervisor) watch(conn net.Conn) {
 
 // run runs the job and returns when it has ended and nothing of it is left.
 func (s *supervisor) run() error {
-	life := &life{supervisor: s, runtime: process.Runtime{}, signals: make(chan os.Signal, 1)}
+	life := &life{supervisor: s, runtime: runtimeOf(s.task), signals: make(chan os.Signal, 1)}
 	signal.Notify(life.signals, syscall.SIGTERM)
 	defer signal.Stop(life.signals)
 	end := life.live()
@@ -269,6 +270,14 @@ func (s *supervisor) run() error {
 		st.Message, st.ExitCode, st.FinishedAt, st.Handle = end.Message, end.ExitCode, time.Now().UTC(), end.Left
 	})
 	return errors.Join(err, stepErr)
+}
+
+// runtimeOf is what a job runs in.
+func runtimeOf(t runtime.Task) runtime.Runtime {
+	if t.Spec.Container != nil {
+		return docker.Runtime{Host: t.DockerHost}
+	}
+	return process.Runtime{}
 }
 
 // ending is why and how a job ended.

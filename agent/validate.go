@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"github.com/dstackai/dstack-planner/agent/api"
 )
 
@@ -29,7 +31,12 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 	if !regexp.MustCompile(idPattern).MatchString(spec.ID) {
 		bad("its id is not 1 to 128 letters, digits, dots, dashes and underscores that begin with a letter or digit")
 	}
-	if len(spec.Argv) == 0 || spec.Argv[0] == "" {
+	if c := spec.Container; c != nil {
+		problemsOfContainer(spec, bad)
+	} else if len(spec.Argv) == 0 {
+		bad("it names no program to run")
+	}
+	if len(spec.Argv) > 0 && spec.Argv[0] == "" {
 		bad("it names no program to run")
 	}
 	for _, arg := range spec.Argv {
@@ -62,7 +69,7 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 			bad("mount of %q: the root cannot be a mount point", m.Source)
 		case slices.Contains(paths, clean):
 			bad("two mounts are at %s", clean)
-		case m.ReadOnly && mode == api.MountsLinks:
+		case m.ReadOnly && mode == api.MountsLinks && spec.Container == nil:
 			bad("mount at %s: it cannot be read-only, because mounts are links on this machine", clean)
 		}
 		paths = append(paths, clean)
@@ -86,4 +93,23 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 		bad("log limits cannot be negative")
 	}
 	return problems
+}
+
+// problemsOfContainer lists what is wrong with a container.
+func problemsOfContainer(spec api.JobSpec, bad func(format string, args ...any)) {
+	c := spec.Container
+	if _, err := reference.ParseNormalizedNamed(c.Image); err != nil {
+		bad("image %q is no name of an image: %v", c.Image, err)
+	}
+	if c.Network != api.NetworkHost && c.Network != api.NetworkBridge {
+		bad("network %q is neither %s nor %s", c.Network, api.NetworkHost, api.NetworkBridge)
+	}
+	if spec.User != nil {
+		bad("the user of a container is one of its image")
+	}
+	for _, m := range spec.Mounts {
+		if clean := filepath.Clean(m.Path); clean == "/.dstack" || strings.HasPrefix(clean, "/.dstack/") {
+			bad("mount at %s: the agent needs /.dstack for itself", clean)
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
 	"github.com/dstackai/dstack-planner/agent/internal/jobstate"
-	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 	"github.com/dstackai/dstack-planner/agent/internal/sock"
 )
 
@@ -168,7 +168,7 @@ func (s *server) interrupted(j *job) {
 		message += ": " + lastBytes(string(said), 1000)
 	}
 	// The agent's end does not keep what is left from its end.
-	left, err := process.Runtime{}.Remove(context.WithoutCancel(s.watching), j.dir, st.Handle)
+	left, err := runtimeOf(s.taskOf(j)).Remove(context.WithoutCancel(s.watching), j.dir, st.Handle)
 	if err != nil {
 		message += "; " + err.Error()
 	}
@@ -192,6 +192,18 @@ func (s *server) interrupted(j *job) {
 		s.log.Error("end of job cannot be recorded", "job", j.rec.Spec.ID, "error", err)
 	}
 	j.change(func() { j.st = st })
+}
+
+// taskOf is a job as its runtime knows it, without what is secret.
+func (s *server) taskOf(j *job) runtime.Task {
+	t := runtime.Task{
+		Dir: j.dir, Spec: j.rec.Spec, Base: s.base, Program: s.program, Mounts: s.facts.Mounts, GPUs: j.rec.GPUs,
+		MachineGPUs: len(s.facts.GPUs), DockerHost: s.docker.Host,
+	}
+	if len(s.facts.GPUs) > 0 {
+		t.GPUVendor = s.facts.GPUs[0].Vendor
+	}
+	return t
 }
 
 func lastBytes(s string, n int) string {

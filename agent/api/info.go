@@ -40,8 +40,12 @@ type Facts struct {
 	GPUs      []GPU    `json:"gpus"`
 	// GPUError says why GPUs could not be listed though their tool is there.
 	GPUError string `json:"gpu_error,omitempty"`
-	// Runtimes are the ways in which jobs can run.
+	// Runtimes are the ways in which jobs can run: RuntimeProcess and RuntimeDocker.
 	Runtimes []string `json:"runtimes"`
+	// DockerVersion is that of the Docker Engine, empty if containers cannot run.
+	DockerVersion string `json:"docker_version,omitempty"`
+	// DockerError says why containers cannot run, and what would help.
+	DockerError string `json:"docker_error,omitempty"`
 	// Mounts says how jobs see their mounts: MountsNamespace, MountsUserNamespace or MountsLinks.
 	Mounts string `json:"mounts"`
 	// Cgroup says how limits are kept: "v1", "v2" or "none".
@@ -58,8 +62,13 @@ const (
 	MountsLinks = "links"
 )
 
-// RuntimeProcess runs jobs as plain processes of the machine.
-const RuntimeProcess = "process"
+// Ways in which jobs can run.
+const (
+	// RuntimeProcess runs jobs as plain processes of the machine.
+	RuntimeProcess = "process"
+	// RuntimeDocker runs jobs as containers of the machine's Docker Engine.
+	RuntimeDocker = "docker"
+)
 
 // GPU is one GPU of a machine.
 type GPU struct {

@@ -12,14 +12,19 @@ type JobSpec struct {
 	ID string `json:"id"`
 	// Labels are kept with the job and given back; the agent reads none of them.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Argv is the program and its arguments. A name without a slash is looked up in the job's own PATH.
+	// Container makes the job a container; nil makes it a process of the machine.
+	Container *Container `json:"container,omitempty"`
+	// Argv is the program and its arguments. A name without a slash is looked up in the job's own PATH. A container without
+	// any runs what its image says.
 	Argv []string `json:"argv"`
 	// Env are NAME=VALUE, a later one winning over an earlier one and over what the agent adds. The values are handed to
 	// the job through pipes: they are neither written to disk nor shown in process arguments.
 	Env []string `json:"env,omitempty"`
-	// WorkingDir is where the job starts, from a folder of its own that is removed with the job; empty means that folder.
+	// WorkingDir is where the job starts, from a folder of its own that is removed with the job; empty means that folder. In a
+	// container that folder is at OwnFolder, empty means what the image says unless there are Contents, and what is missing is
+	// made.
 	WorkingDir string `json:"working_dir,omitempty"`
-	// User is whom the job runs as; nil means as the agent. Only an agent of root can be asked for another user.
+	// User is whom a process runs as; nil means as the agent. Only an agent of root can be asked for another user.
 	User *User `json:"user,omitempty"`
 	// Mounts are folders and files of the machine that the job sees at other paths.
 	Mounts []Mount `json:"mounts,omitempty"`
@@ -45,7 +50,7 @@ type JobSpec struct {
 	// Attempt is the number of the first try; 0 means 1. Retry says whether others follow when it fails.
 	Attempt int   `json:"attempt,omitempty"`
 	Retry   Retry `json:"retry,omitzero"`
-	// Port is where a service listens on 127.0.0.1; the job is ready when it answers. 0 means that the job is ready when
+	// Port is where a service listens, on Job.Address; the job is ready when it answers. 0 means that the job is ready when
 	// it runs.
 	Port int `json:"port,omitempty"`
 	// Log bounds what is kept of the job's output.
@@ -74,6 +79,37 @@ const (
 	LabelAttempt        = "attempt"
 	LabelIdempotencyKey = "idempotency_key"
 )
+
+// Container is what a container needs beside what every job does.
+type Container struct {
+	// Image names the image, with a tag or a digest. One that is there is not pulled, unless its tag is "latest" or left out.
+	Image string `json:"image"`
+	// RegistryAuth are credentials for the image's registry. The password is not kept.
+	RegistryAuth *RegistryAuth `json:"registry_auth,omitempty"`
+	// User is whom the job runs as, by names or numbers that the image knows: "user" or "user:group". Empty means as the image says.
+	User string `json:"user,omitempty"`
+	// Privileged gives the container all privileges of its machine.
+	Privileged bool `json:"privileged,omitempty"`
+	// Network is NetworkHost or NetworkBridge.
+	Network string `json:"network"`
+}
+
+// OwnFolder is where a container has the job's own folder, if the job has contents or starts there.
+const OwnFolder = "/workflow"
+
+// Networks of a container.
+const (
+	// NetworkHost is the machine's own.
+	NetworkHost = "host"
+	// NetworkBridge is one of its own, behind Docker's bridge.
+	NetworkBridge = "bridge"
+)
+
+// RegistryAuth are credentials for a registry.
+type RegistryAuth struct {
+	Username string `json:"username"`
+	Password string `json:"password,omitempty"`
+}
 
 // User is a user of the machine by numbers.
 type User struct {
@@ -113,7 +149,7 @@ type LogLimits struct {
 // Status is where a job stands in its life.
 type Status string
 
-// Statuses of a job. Pulling is for container runtimes; a process job goes from submitted to running.
+// Statuses of a job. Pulling is for containers; a process goes from submitted to running.
 const (
 	StatusSubmitted    Status = "submitted"
 	StatusProvisioning Status = "provisioning"
@@ -140,7 +176,8 @@ type Job struct {
 	ID     string            `json:"id"`
 	Labels map[string]string `json:"labels,omitempty"`
 	Status Status            `json:"status"`
-	// Reason and Message say why the job ended; for a job that failed Message has the last lines of its output.
+	// Reason and Message say why the job ended; for a job that failed Message has the last lines of its output. While an image
+	// is pulled Message says how far that is.
 	Reason  Reason `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
 	// ExitCode is nil until the job's program has ended, and when it never started; 128 and more are signals.
@@ -161,7 +198,9 @@ type Job struct {
 	WorkingDir string `json:"working_dir,omitempty"`
 	// AloneSince is since when nobody is connected to a job that runs; zero while somebody is.
 	AloneSince time.Time `json:"alone_since,omitzero"`
-	// PID is the process that leads the job's session.
+	// Address is where the job's ports answer: 127.0.0.1, or that of its container in a network of its own.
+	Address string `json:"address,omitempty"`
+	// PID is the process that leads the job's session, or the first of its container, as the machine numbers it.
 	PID int `json:"pid,omitempty"`
 	// Blocks are the numbers of the host blocks that the job holds, GPUs the ids of its GPUs; both are empty when it has ended.
 	Blocks []int    `json:"blocks,omitempty"`

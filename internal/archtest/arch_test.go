@@ -108,6 +108,12 @@ var laws = map[string]law{
 		of:     func(p string) bool { return under("agent")(p) || under("cmd/dstack-agent")(p) },
 		not:    imports("planner", "providers", "statefile", "github.com/hashicorp", "google.golang.org/grpc"),
 	},
+	"Docker's client is the Docker runtime's": {
+		reason: "a job's life is the same whatever runs it, and another engine is another package",
+		of:     everywhereBut("agent/internal/runtime/docker"),
+		not:    imports("github.com/moby", "github.com/docker", "github.com/containerd"),
+		tests:  true,
+	},
 	"cobra is the command line's": {
 		reason: "commands are a surface; what they do is elsewhere and can be used without them",
 		of:     everywhereBut("cmd/dstack/internal/cli"),
@@ -209,6 +215,7 @@ func TestLawsCanBeBroken(t *testing.T) {
 		"state knows nothing of the planner":                  {"statefile", "schema"},
 		"the ground floor is the ground":                      {"schema/value", "planner/plan"},
 		"the agent stands alone":                              {"agent/client", "providers"},
+		"Docker's client is the Docker runtime's":             {"agent", "github.com/moby/moby/client"},
 		"cobra is the command line's":                         {"cmd/dstack", "github.com/spf13/cobra"},
 		"go-plugin is the wire's":                             {"planner", "github.com/hashicorp/go-plugin"},
 		"clients of code hosts are those of pull requests":    {"planner/render", "github.com/google/go-github/v92/github"},

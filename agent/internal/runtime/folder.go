@@ -18,6 +18,10 @@ func (t Task) MakeOwn() error {
 	if err := os.Mkdir(t.Own(), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make the job's own folder: %w", err)
 	}
+	if t.Spec.Container != nil {
+		// Who writes there is known in the container only; nobody else gets to it.
+		return os.Chmod(t.Own(), 0o777)
+	}
 	return Chown(t.Own(), t.Spec.User)
 }
 

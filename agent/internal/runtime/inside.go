@@ -36,7 +36,8 @@ type Terminal struct {
 type Process interface {
 	// Stdin is what the command reads; closing it is the end of its input, but for a terminal's.
 	Stdin() io.WriteCloser
-	// Stdout and Stderr are what the command writes, until their end. On a terminal all is in Stdout.
+	// Stdout and Stderr are what the command writes, until their end. On a terminal all is in Stdout. Both must be read, since a
+	// command whose output nobody takes is held back.
 	Stdout() io.Reader
 	Stderr() io.Reader
 	// Resize tells the command's terminal its size. Without a terminal it does nothing.

@@ -35,6 +35,10 @@ type Task struct {
 	// GPUs are the ids of the GPUs that the job holds, MachineGPUs is how many there are.
 	GPUs        []string `json:"gpus"`
 	MachineGPUs int      `json:"machine_gpus"`
+	// GPUVendor is whose they are.
+	GPUVendor string `json:"gpu_vendor,omitempty"`
+	// DockerHost is where the Docker Engine listens, as in DOCKER_HOST; empty means where it does by default.
+	DockerHost string `json:"docker_host,omitempty"`
 }
 
 // Handle is what an attempt is found by again. It is kept on disk with the job's status; new fields are added only.
@@ -43,12 +47,17 @@ type Handle struct {
 	PID     int          `json:"pid,omitempty"`
 	Started int64        `json:"started,omitempty"`
 	Cgroup  cgroup.Group `json:"cgroup,omitzero"`
+	// Container is the id of the job's container, Address its address in a network of its own.
+	Container string `json:"container,omitempty"`
+	Address   string `json:"address,omitempty"`
 }
 
 // Host is what the supervisor does for an attempt.
 type Host struct {
 	// Keep changes the handle and makes it durable. What a runtime makes on the machine, it keeps before or at once.
 	Keep func(change func(*Handle)) error
+	// Pulling tells how far the job's image has come, and may be called often.
+	Pulling func(progress string)
 	// Log takes the job's output.
 	Log *joblog.Writer
 }

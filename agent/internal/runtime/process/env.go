@@ -3,22 +3,19 @@ package process
 import (
 	"os"
 	"os/user"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/dstackai/dstack-planner/agent/internal/environ"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
 
-// defaultPath is the PATH of jobs whose agent has none.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // BaseEnv picks from an environment what jobs may see of their agent's.
-func BaseEnv(environ []string) []string {
+func BaseEnv(of []string) []string {
 	passed := []string{"PATH", "LANG", "TZ", "TMPDIR", "HOME", "USER"}
 	var base []string
-	for _, v := range environ {
+	for _, v := range of {
 		name, _, _ := strings.Cut(v, "=")
 		if slices.Contains(passed, name) || strings.HasPrefix(name, "LC_") {
 			base = append(base, v)
@@ -33,7 +30,7 @@ func jobMarker(dir string) string { return "DSTACK_AGENT_JOB=" + dir }
 // jobEnv is the whole environment of a job: what the machine gives it, then what its specification says. mountRoot is empty
 // where mounts are at their own paths.
 func jobEnv(t runtime.Task, mountRoot string) []string {
-	env := []string{"PATH=" + defaultPath, "HOME=/"}
+	env := []string{"PATH=" + environ.DefaultPath, "HOME=/"}
 	env = append(env, t.Base...)
 	if u := t.Spec.User; u != nil && int(u.UID) != os.Geteuid() {
 		env = append(env, userEnv(u.UID)...)
@@ -49,7 +46,7 @@ func jobEnv(t runtime.Task, mountRoot string) []string {
 		env = append(env, "CUDA_VISIBLE_DEVICES="+ids, "NVIDIA_VISIBLE_DEVICES="+visible)
 	}
 	env = append(env, t.Spec.Env...)
-	return lastOfEach(append(env, jobMarker(t.Dir)))
+	return environ.LastOfEach(append(env, jobMarker(t.Dir)))
 }
 
 // userEnv is what changes with the user that a job runs as. A user whom the machine does not know has no home.
@@ -60,43 +57,4 @@ func userEnv(uid uint32) []string {
 		return []string{"HOME=/", "USER=" + id}
 	}
 	return []string{"HOME=" + u.HomeDir, "USER=" + u.Username}
-}
-
-// lastOfEach keeps the last value of each variable, at the place of its first.
-func lastOfEach(env []string) []string {
-	at := make(map[string]int)
-	var out []string
-	for _, v := range env {
-		name, _, _ := strings.Cut(v, "=")
-		if i, ok := at[name]; ok {
-			out[i] = v
-			continue
-		}
-		at[name] = len(out)
-		out = append(out, v)
-	}
-	return out
-}
-
-// lookup finds the program that a job names, in the PATH that the job has.
-func lookup(name, workingDir string, env []string) (string, error) {
-	if strings.Contains(name, "/") {
-		return name, nil
-	}
-	path := ""
-	for _, v := range env {
-		if p, ok := strings.CutPrefix(v, "PATH="); ok {
-			path = p
-		}
-	}
-	for _, dir := range filepath.SplitList(path) {
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(workingDir, dir)
-		}
-		file := filepath.Join(dir, name)
-		if info, err := os.Stat(file); err == nil && !info.IsDir() && info.Mode().Perm()&0o111 != 0 {
-			return file, nil
-		}
-	}
-	return "", &os.PathError{Op: "find in PATH", Path: name, Err: os.ErrNotExist}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/creack/pty"
 
+	"github.com/dstackai/dstack-planner/agent/internal/environ"
 	"github.com/dstackai/dstack-planner/agent/internal/proc"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 )
@@ -53,7 +54,7 @@ func (i inside) Exec(ctx context.Context, c runtime.Command) (runtime.Process, e
 		t.Spec.Env = nil
 		env = jobEnv(t, "")
 	}
-	stage.Env = lastOfEach(append(append(env, c.Env...), jobMarker(i.task.Dir)))
+	stage.Env = environ.LastOfEach(append(append(env, c.Env...), jobMarker(i.task.Dir)))
 	p := &command{cmd: exec.CommandContext(ctx, i.task.Program, "stage"), ended: make(chan struct{})}
 	if err := p.start(stage, c.Terminal, i.handle); err != nil {
 		return nil, fmt.Errorf("start %s in the job: %w", c.Argv[0], err)

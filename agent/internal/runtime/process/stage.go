@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/agent/internal/environ"
 	"github.com/dstackai/dstack-planner/agent/internal/rootfs"
 )
 
@@ -129,7 +130,7 @@ func (t stageTask) run() error {
 	if err := rootfs.Drop(); err != nil {
 		return fmt.Errorf("give up rights: %w", err)
 	}
-	program, err := lookup(t.Argv[0], t.Dir, t.Env)
+	program, err := environ.Lookup(t.Argv[0], t.Dir, t.Env)
 	if err == nil {
 		err = syscall.Exec(program, t.Argv, t.Env)
 		err = &fs.PathError{Op: "execute", Path: program, Err: err}
