@@ -227,8 +227,8 @@ func (w *walk) adopt(i *imported, said diag.List) diag.List {
 	case recorded != nil && (said.HasErrors() || i.located.Object.ID == recorded.ID):
 		return nil // an import that was done says nothing any more
 	case recorded != nil:
-		return about(diag.Errorf("Another thing is recorded there", "%s is %s already, made or taken over at %s. An address has one thing: import %s to another one, or take the former out of the state first:\n  dstack state rm %s",
-			i.To, recorded.ID, recorded.CreatedAt.UTC().Format("2006-01-02 15:04:05 UTC"), i.ID, shellQuoted(i.To.String())))
+		return about(diag.Errorf("Another thing is recorded there", "%s is %s already. An address has one thing: import %s to another one, or take the former out of the state first:\n  dstack state rm %s",
+			i.To, recorded.ID, i.ID, shellQuoted(i.To.String())))
 	case said.HasErrors():
 		return about(said)
 	}
