@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -34,20 +33,7 @@ func runHello(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "listening on %s\n", l.Addr())
-	web := &http.Server{Handler: hello(file, os.Getenv), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- web.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if err := web.Shutdown(ending); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
+	return serveUntil(ctx, &http.Server{Handler: hello(file, os.Getenv), ReadHeaderTimeout: 10 * time.Second}, l)
 }
 
 // hello answers with a file, or with the run, job and replica that the environment names, and the path that was asked for.

@@ -34,6 +34,7 @@ const usage = `dstack-agent runs jobs on one machine. It is started by dstack.
   dstack-agent gateway --dir DIR [--port P] [--domain D]
                                               the local gateway
   dstack-agent hello --port P                 a server that says who it is
+  dstack-agent parrot --port P [--model NAME] a model that says what it is told, as examples use it
   dstack-agent version
 `
 
@@ -64,6 +65,7 @@ func commands() []command {
 		{"hello", runHello},
 		{"inside", runInside},
 		{"shell", runShell},
+		{"parrot", runParrot},
 		{"version", runVersion},
 	}
 }

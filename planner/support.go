@@ -1,10 +1,12 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -232,6 +234,7 @@ func (w *walk) routeOf(job *item) {
 	a := job.addr.Block.Self().Support(route + "/" + strconv.Itoa(job.addr.Index()))
 	v := schema.Support{Type: route, Owner: job.name, Target: gw.name, Backend: gw.backend, Region: desired.Text(gw.planned, "region"),
 		Config: map[string]string{"service": desired.Text(job.want, "run"), "attempt": strconv.Itoa(w.attemptOf(job))}}
+	maps.Copy(v.Config, modelConfig(job.want))
 	auth, _ := job.want.GetAttr("auth").Unmark()
 	v.Auth = auth.IsKnown() && !auth.IsNull() && auth.True()
 	v.Tokens = tokenDigests(job.want)
@@ -246,6 +249,19 @@ func (w *walk) routeOf(job *item) {
 	if r.exists() && (gw.comes() || w.former(r.rec, gw)) {
 		r.forced["target"] = "its gateway is replaced"
 	}
+}
+
+// modelConfig is what a route says of the model that its service answers for. A gateway speaks the protocol of OpenAI only.
+func modelConfig(job cty.Value) map[string]string {
+	m, _ := job.GetAttr("model").UnmarkDeep()
+	if m.IsNull() || !m.IsKnown() || cmp.Or(desired.Text(m, "format"), "openai") != "openai" || desired.Text(m, "name") == "" {
+		return nil
+	}
+	out := map[string]string{"model": desired.Text(m, "name")}
+	if prefix := desired.Text(m, "prefix"); prefix != "" {
+		out["model_prefix"] = prefix
+	}
+	return out
 }
 
 // attemptOf is the number of the try that is running, or is about to be.

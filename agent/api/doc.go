@@ -23,6 +23,7 @@
 //	GET    /v1/info                     GatewayInfo
 //	PUT    /v1/config                   GatewayConfig -> GatewayInfo
 //	GET    /v1/routes                   RouteList
+//	GET    /v1/stats                    StatsList
 //	PUT    /v1/routes/{id}              Route -> Route, idempotent; ?drain=10s waits for requests on an old target
 //	DELETE /v1/routes/{id}              ?drain=10s -> Drained
 //	POST   /v1/shutdown

@@ -36,8 +36,37 @@ type Route struct {
 	TokenDigests []string `json:"token_digests,omitempty"`
 	// StripPrefix is taken from the start of the request's path.
 	StripPrefix string `json:"strip_prefix,omitempty"`
+	// Model is the model that the service answers for, nil for none.
+	Model *Model `json:"model,omitempty"`
 	// Labels are kept with the route and given back.
 	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// Model is a model behind an API that is compatible with OpenAI's. The gateway offers all of its services at gateway.DOMAIN/v1.
+type Model struct {
+	// Name is what clients call it.
+	Name string `json:"name"`
+	// Prefix is the path of the API on the replica, /v1 unless set.
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// ServiceStats is what was asked of a service in the last 30, 60 and 300 seconds.
+type ServiceStats struct {
+	Service string  `json:"service"`
+	Windows []Usage `json:"windows"`
+}
+
+// Usage counts the requests of some time that were taken in: those with a wrong token, or for what is not there, do not count.
+type Usage struct {
+	Seconds  int `json:"seconds"`
+	Requests int `json:"requests"`
+	// Time is how long they took together.
+	Time time.Duration `json:"time_ns"`
+}
+
+// StatsList is the usage of every service that was asked something, ordered by name.
+type StatsList struct {
+	Services []ServiceStats `json:"services"`
 }
 
 // RouteList is every route of a gateway, ordered by id.

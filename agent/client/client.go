@@ -202,6 +202,13 @@ func (g *Gateway) Routes(ctx context.Context) ([]api.Route, error) {
 	return l.Routes, err
 }
 
+// Stats returns how much is asked of each service.
+func (g *Gateway) Stats(ctx context.Context) ([]api.ServiceStats, error) {
+	var l api.StatsList
+	err := g.call(ctx, http.MethodGet, "/v1/stats", nil, nil, &l)
+	return l.Services, err
+}
+
 // PutRoute adds a route or changes it. If its target changes and drain is not negative, requests that are open on the old
 // target are waited for so long and then cut; if drain is negative, they go on.
 func (g *Gateway) PutRoute(ctx context.Context, r api.Route, drain time.Duration) error {

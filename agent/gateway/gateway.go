@@ -67,11 +67,11 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer back.Close()
 
-	p := newProxy(t, o.Logger)
+	p := newProxy(t, newStats(time.Now), o.Logger)
 	defer p.close()
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	a := &admin{table: t, info: api.GatewayInfo{
+	a := &admin{table: t, stats: p.stats, info: api.GatewayInfo{
 		Version: o.Version, Protocol: api.Version, PID: os.Getpid(), StartedAt: time.Now().UTC(),
 	}, quit: quit}
 	quiet := slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug)
@@ -142,6 +142,7 @@ func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // admin answers those who configure the gateway.
 type admin struct {
 	table *table
+	stats *stats
 	info  api.GatewayInfo
 	quit  context.CancelFunc
 }
@@ -173,6 +174,7 @@ func (a *admin) handler(ending context.Context) http.Handler {
 	handle("GET /v1/routes", func(*http.Request) (any, error) {
 		return api.RouteList{Routes: append([]api.Route{}, a.table.list()...)}, nil
 	})
+	handle("GET /v1/stats", func(*http.Request) (any, error) { return api.StatsList{Services: a.stats.list()}, nil })
 	handle("PUT /v1/routes/{id...}", a.put)
 	handle("DELETE /v1/routes/{id...}", a.delete)
 	handle("POST /v1/shutdown", func(*http.Request) (any, error) {

@@ -19,12 +19,13 @@ import (
 // proxy leads requests to replicas.
 type proxy struct {
 	table   *table
+	stats   *stats
 	log     *slog.Logger
 	forward *httputil.ReverseProxy
 }
 
-func newProxy(t *table, log *slog.Logger) *proxy {
-	p := &proxy{table: t, log: log}
+func newProxy(t *table, s *stats, log *slog.Logger) *proxy {
+	p := &proxy{table: t, stats: s, log: log}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -52,6 +53,10 @@ func (p *proxy) close() {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, domain, _ := p.table.config()
 	service, ok := serviceOf(r.Host, domain)
+	if ok && service == modelHost && !p.table.known(service) {
+		p.serveModels(w, r)
+		return
+	}
 	var routes []pick
 	if ok {
 		routes, ok = p.table.replicas(service)
@@ -60,6 +65,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusNotFound, "There is no service at %s on this gateway. Services are at NAME.%s.", r.Host, domain)
 		return
 	}
+	counted := p.stats.begin(service, w)
+	defer counted.end()
+	w = counted
 	// Whoever is not asked in the end is let go at once, so that its removal does not wait for this request.
 	open := routes
 	defer func() { p.table.done(open...) }()
@@ -80,17 +88,22 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusServiceUnavailable, "Service %s has no replica now.", service)
 		return
 	}
+	p.lead(w, r, routes, &open)
+}
+
+// lead sends a request to one of the routes. open are those that are open for it; the one that takes it stays so.
+func (p *proxy) lead(w http.ResponseWriter, r *http.Request, routes []pick, open *[]pick) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	keep := func() bool { return true }
 	defer func() { keep() }()
 	choice := &choice{routes: routes, chosen: func(to pick) {
-		for _, other := range open {
+		for _, other := range *open {
 			if other.live != to.live {
 				p.table.done(other)
 			}
 		}
-		open = []pick{to}
+		*open = []pick{to}
 		keep = context.AfterFunc(to.live.ending, cancel)
 	}}
 	p.forward.ServeHTTP(w, r.WithContext(context.WithValue(ctx, choiceKey{}, choice)))

@@ -219,6 +219,49 @@ func (t *table) replicas(service string) (routes []pick, known bool) {
 	return routes, known
 }
 
+// known tells whether there is a service of that name.
+func (t *table) known(service string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.saved.Routes, func(r api.Route) bool { return r.Service == service })
+}
+
+// services lists the services that answer for a model, each with a route of it.
+func (t *table) services() []api.Route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []api.Route
+	for _, r := range t.saved.Routes {
+		if r.Model != nil && !slices.ContainsFunc(out, func(o api.Route) bool { return o.Service == r.Service }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// asks is what a service asks of its callers, replica or not.
+func (t *table) asks(service string) (auth bool, digests []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.saved.Routes {
+		if r.Service == service {
+			auth = auth || r.Auth
+			digests = append(digests, r.TokenDigests...)
+		}
+	}
+	return auth, digests
+}
+
+// next is the service whose turn it is, of several that answer for a model.
+func (t *table) next(model string, of []api.Route) api.Route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := "model " + model // no service has a blank in its name
+	turn := t.turns[key] % len(of)
+	t.turns[key] = turn + 1
+	return of[turn]
+}
+
 // done ends what replicas began.
 func (t *table) done(routes ...pick) {
 	t.mu.Lock()
@@ -256,6 +299,9 @@ func problemOf(r api.Route) string {
 		if host, port, err := net.SplitHostPort(r.Target); err != nil || host == "" || port == "" || port == "0" {
 			return "its target must be a host and a port, as in 127.0.0.1:8000"
 		}
+	}
+	if r.Model != nil && (r.Model.Name == "" || r.Model.Prefix != "" && !strings.HasPrefix(r.Model.Prefix, "/")) {
+		return "its model needs a name, and a prefix that begins with /"
 	}
 	if r.StripPrefix != "" && !strings.HasPrefix(r.StripPrefix, "/") {
 		return "the prefix to strip must begin with /"

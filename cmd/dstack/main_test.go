@@ -220,14 +220,22 @@ func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(l.Close())
 }
 
-// httpget FILE writes what the address in the file answers to stdout, with its status on the first line. Names below
-// localhost are this machine.
+// httpget FILE [PATH [TOKEN [BODY]]] writes what the address in the file answers to stdout, with its status on the first line:
+// below a path, to somebody with a token, and to a body. Names below localhost are this machine.
 func httpget(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: httpget FILE")
+	if neg || len(args) < 1 || len(args) > 4 {
+		ts.Fatalf("usage: httpget FILE [PATH [TOKEN [BODY]]]")
 	}
-	req, err := http.NewRequest(http.MethodGet, strings.TrimSpace(ts.ReadFile(args[0])), nil)
+	args = append(args, "", "", "")
+	method := http.MethodGet
+	if args[3] != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequest(method, strings.TrimSpace(ts.ReadFile(args[0]))+args[1], strings.NewReader(args[3]))
 	ts.Check(err)
+	if args[2] != "" {
+		req.Header.Set("Authorization", "Bearer "+args[2])
+	}
 	req.Host = req.URL.Host
 	req.URL.Host = "127.0.0.1:" + req.URL.Port()
 	client := &http.Client{Timeout: 10 * time.Second}

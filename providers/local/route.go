@@ -21,6 +21,8 @@ const drain = 5 * time.Second
 // What a route's Config and labels hold.
 const (
 	configService = "service"
+	configModel   = "model"
+	configPrefix  = "model_prefix"
 	labelValue    = "value"
 )
 
@@ -64,7 +66,11 @@ func (r supports) putRoute(ctx context.Context, id string, op providers.Op[schem
 	if i := indexOf(routes, id); i >= 0 {
 		labels[labelKey] = routes[i].Labels[labelKey] // of its create
 	}
-	err = g.PutRoute(ctx, api.Route{ID: id, Service: op.Planned.Config[configService], Target: target, Owner: op.Lineage, Auth: v.Auth, TokenDigests: v.Tokens, Labels: labels}, drain)
+	var model *api.Model
+	if name := op.Planned.Config[configModel]; name != "" {
+		model = &api.Model{Name: name, Prefix: op.Planned.Config[configPrefix]}
+	}
+	err = g.PutRoute(ctx, api.Route{ID: id, Model: model, Service: op.Planned.Config[configService], Target: target, Owner: op.Lineage, Auth: v.Auth, TokenDigests: v.Tokens, Labels: labels}, drain)
 	if err != nil {
 		return none, host.Error(err)
 	}
