@@ -254,14 +254,22 @@ func TestEveryErrorSaysWhatToDo(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	dirs, _ := filepath.Glob("testdata/*/*/main.dstack.*")
-	for _, path := range dirs {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
+	for _, pattern := range []string{"testdata/*/*/*.dstack.*", "../../examples/*/*.dstack.*", "../../examples/*/*/*.dstack.*"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			f.Fatal(pattern, err)
 		}
-		f.Add(string(text), strings.HasSuffix(path, ".json"))
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(string(text), strings.HasSuffix(path, ".json"))
+		}
 	}
+	f.Add("locals { x = setproduct(range(9), range(9)) }\noutput \"x\" { value = format(\"%9d\", local.x[1e4]) }", false)
+	f.Add("locals { x = [1] }\noutput \"x\" { value = \"${replace(indent(9, \"a\\nb\"), \"/a/\", \"$0\")}${bcrypt(\"x\", 4)}\" }", false)
+	f.Add(`{"locals": {"x": "${jsondecode(\"1e9\")}"}, "output": {"x": {"value": "${upper(local.x)} ${1e400}"}}}`, true)
 	f.Add("volume \"\xff\" { size = \"\xff${{\" }", false)
 	f.Add("task \"tt\" { commands = [\"${A:-b}\", <<EOT\n${{ x\nEOT\n] }", false)
 	f.Fuzz(func(t *testing.T, text string, isJSON bool) {
