@@ -52,6 +52,7 @@ func (w *walk) choose(intents []plan.IntentDecision) []plan.IntentDecision {
 	}
 	without := map[*item]bool{}
 	c.close(without, w.opts.Excludes, c.users)
+	c.dropUnused(stays, without)
 	for _, it := range c.changing {
 		if stays[it] && !without[it] {
 			continue
@@ -152,10 +153,11 @@ type choice struct {
 	changing []*item
 	needs    map[*item][]*item // what must be done with an item
 	users    map[*item][]*item // the other way round
+	unused   map[*item]bool    // support objects that only what is left out would need
 }
 
 func (w *walk) newChoice() *choice {
-	c := &choice{needs: map[*item][]*item{}, users: map[*item][]*item{}}
+	c := &choice{needs: map[*item][]*item{}, users: map[*item][]*item{}, unused: map[*item]bool{}}
 	for _, it := range w.order {
 		if it.acts() {
 			c.changing = append(c.changing, it)
@@ -237,13 +239,32 @@ func (c *choice) close(marked map[*item]bool, subjects []addr.Subject, edges map
 	}
 }
 
+// dropUnused leaves out support objects that would be made for nothing but what is left out.
+func (c *choice) dropUnused(stays, without map[*item]bool) {
+	for again := true; again; { // for each support object that another one stands on
+		again = false
+		for _, it := range c.changing {
+			if it.kind != addr.KindSupport || it.action != plan.Create || !stays[it] || without[it] || len(c.users[it]) == 0 {
+				continue
+			}
+			used := slices.ContainsFunc(c.users[it], func(user *item) bool { return stays[user] && !without[user] })
+			if !used {
+				without[it], c.unused[it], again = true, true, true
+			}
+		}
+	}
+}
+
 // why says why something is left out.
 func (c *choice) why(it *item, without map[*item]bool) string {
 	if !without[it] {
 		return "no target needs it"
 	}
+	if c.unused[it] {
+		return "what needs it is left out"
+	}
 	for _, on := range c.needs[it] {
-		if without[on] {
+		if without[on] && !c.unused[on] {
 			return "it needs " + on.name + ", which is left out"
 		}
 	}

@@ -103,6 +103,26 @@ func TestTargetsAndExcludes(t *testing.T) {
 	}
 }
 
+// A support object that only what is left out would need is left out with it; one that something else needs is not.
+func TestSupportOfWhatIsLeftOut(t *testing.T) {
+	supports := func(p *plan.Plan) []string {
+		return slices.DeleteFunc(actions(p), func(s string) bool { return !strings.Contains(s, ".support[") })
+	}
+	whole := supports(newLife(t).plan(chosen))
+	require.NotEmpty(t, whole)
+	p := newLife(t).planWith(chosen, planner.PlanOptions{Excludes: subjectsOf(t, "fleet.one", "fleet.two")})
+	require.Empty(t, supports(p))
+	for _, note := range notes(p.NotPlanned) {
+		if strings.Contains(note, ".support[") {
+			require.Contains(t, note, "what needs it is left out")
+		}
+	}
+	for _, note := range []string{"fleet.one.instance[0]: excluded", "task.tt.job[0]: it needs fleet.one.instance[0], which is left out"} {
+		require.Contains(t, notes(p.NotPlanned), note)
+	}
+	require.Equal(t, whole, supports(newLife(t).planWith(chosen, planner.PlanOptions{Excludes: subjectsOf(t, "fleet.one")})))
+}
+
 func TestExcludedThingsKeepWhatTheyStandOn(t *testing.T) {
 	l := newLife(t)
 	l.apply(chosen)
