@@ -150,32 +150,45 @@ func (a *app) applyOnce(cmd *cobra.Command, ap applying, command string, seen fu
 	if seen != nil {
 		seen(p)
 	}
-	o := a.options()
-	o.Verbose = ap.verbose
-	if a.json {
-		a.events.plan(p)
-	} else {
-		o.Asking = planner.Changed(p)
-		a.printf("%s", render.Text(p, o))
-	}
-	again := a.again(cmd, ap, command)
-	if !planner.Changed(p) {
-		if !a.json && !ap.destroy {
-			a.outputsOf(st)
+	var again string
+	for {
+		o := a.options()
+		o.Verbose = ap.verbose
+		if a.json {
+			a.events.plan(p)
+		} else {
+			o.Asking = planner.Changed(p)
+			a.printf("%s", render.Text(p, o))
 		}
-		return f, nil
-	}
-	if err := a.permitted(cmd, f, ap, p, again); err != nil {
-		return f, err
-	}
-	if err := ap.approve.check(p); err != nil {
-		return f, err
-	}
-	if !ap.approved && len(ap.approve) == 0 {
-		a.printf("\n")
-		if err := a.approve(p, ap, command, again); err != nil {
+		again = a.again(cmd, ap, command)
+		if !planner.Changed(p) {
+			if !a.json && !ap.destroy {
+				a.outputsOf(st)
+			}
+			return f, nil
+		}
+		if err := a.permitted(cmd, f, ap, p, again); err != nil {
 			return f, err
 		}
+		if err := ap.approve.check(p); err != nil {
+			return f, err
+		}
+		if ap.approved || len(ap.approve) > 0 {
+			break
+		}
+		a.printf("\n")
+		part, err := a.approve(cmd.Context(), f, p, &ap, command, again)
+		if err != nil {
+			return f, err
+		}
+		if part == nil {
+			break
+		}
+		p = part
+		if seen != nil {
+			seen(p)
+		}
+		a.printf("\n")
 	}
 	if !a.json {
 		a.printf("\n")
@@ -222,6 +235,18 @@ func (a *app) again(cmd *cobra.Command, ap applying, command string) string {
 	}
 	if cmd.Flags().Changed("parallelism") {
 		text += fmt.Sprintf(" --parallelism %d", ap.parallelism)
+	}
+	for _, s := range ap.targets {
+		text += " --target " + shellWord(s.String())
+	}
+	for _, s := range ap.excludes {
+		text += " --exclude " + shellWord(s.String())
+	}
+	if ap.noRefresh {
+		text += " --no-refresh"
+	}
+	if ap.refreshOnly && command == "apply" {
+		text += " --refresh-only"
 	}
 	for _, v := range ap.inputs.list {
 		if v.File != "" {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -66,17 +67,25 @@ type choice struct {
 	do   func() (bool, error) // true: the question is answered with yes
 }
 
-// approve asks whether a plan shall be applied, which was shown already. Nothing but yes is a yes.
-func (a *app) approve(p *plan.Plan, ap applying, command, again string) error {
+// approve asks whether a plan shall be applied, which was shown already. Nothing but yes is a yes. Where somebody picks some
+// of its changes, it returns the plan of these, to be shown and asked about in turn, and lets ap ask for them.
+func (a *app) approve(ctx context.Context, f *folder, p *plan.Plan, ap *applying, command, again string) (*plan.Plan, error) {
 	details := func() (bool, error) {
 		o := a.options()
 		o.Verbose, o.Asking = true, true
 		fmt.Fprintf(a.screen.questions, "\n%s\n", render.Text(p, o))
 		return false, nil
 	}
-	return a.ask("dstack "+command, approvalQuestion(p, ap.override), again+" --auto-approve", []choice{
-		{key: "d", what: "to see every detail", do: details},
-	})
+	choices := []choice{{key: "d", what: "to see every detail", do: details}}
+	var part *plan.Plan
+	if list := pickables(p); !ap.refreshOnly && (len(list) > 1 || len(list) == 1 && len(list[0].members) > 1) {
+		choices = append(choices, choice{key: "p", what: "to pick changes", do: func() (_ bool, err error) {
+			part, err = a.pick(ctx, f, ap, list)
+			return part != nil, err
+		}})
+	}
+	err := a.ask("dstack "+command, approvalQuestion(p, ap.override), again+" --auto-approve", choices)
+	return part, err
 }
 
 // approvalQuestion says what is at stake.
@@ -116,7 +125,11 @@ func (a *app) ask(what, question, without string, choices []choice) error {
 		options += ", " + c.key + " " + c.what
 	}
 	for {
-		fmt.Fprintf(a.screen.questions, "%s\nType yes to go on%s; anything else leaves everything as it is: ", question, options)
+		gap := " "
+		if len(choices) > 1 {
+			gap = "\n"
+		}
+		fmt.Fprintf(a.screen.questions, "%s\nType yes to go on%s;%sanything else leaves everything as it is: ", question, options, gap)
 		answer, err := a.readLine()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
@@ -127,14 +140,22 @@ func (a *app) ask(what, question, without string, choices []choice) error {
 		case answer == "yes":
 			return nil
 		case i >= 0 && err == nil:
-			if yes, err := choices[i].do(); yes || err != nil {
+			yes, err := choices[i].do()
+			if errors.Is(err, io.EOF) {
+				return a.nothingChanged()
+			}
+			if yes || err != nil {
 				return err
 			}
 		default:
-			fmt.Fprintln(a.screen.questions, "Nothing was changed.")
-			return exit(exitError)
+			return a.nothingChanged()
 		}
 	}
+}
+
+func (a *app) nothingChanged() error {
+	fmt.Fprintln(a.screen.questions, "Nothing was changed.")
+	return exit(exitError)
 }
 
 // confirm asks a question to which only yes is a yes.
