@@ -53,8 +53,9 @@ fuzz: ## run every fuzz target for FUZZTIME
 search: ## look at every property with CHECKS new draws instead of the same ones
 	go test $$(git grep -l 'law.Check(' -- 'planner/*_test.go' 'providers/*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -rapid.checks $(CHECKS) -timeout 0
 
-chaos: ## kill the CLI and providers at random moments of an apply, 50 times each; print 1 GB into a log
+chaos: ## kill the CLI and providers at random moments of an apply, 50 times each; kill the agent 100 times; print 1 GB into a log
 	CHAOS_RUNS=50 go test ./cmd/dstack -run TestChaos -count=1 -timeout 60m -v
+	AGENT_KILLS=100 go test ./agent -run TestAgentIsKilledAtRandom -count=1 -timeout 30m -v
 	AGENT_FLOOD_BYTES=1000000000 go test ./agent -run TestFlood -count=1 -timeout 30m -v
 
 bench: ## benchmarks of load, plan, apply and state at 100, 1,000 and 10,000 resources

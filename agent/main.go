@@ -14,7 +14,9 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/gateway"
+	"github.com/dstackai/dstack-planner/agent/internal/disk"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 	"github.com/dstackai/dstack-planner/internal/version"
@@ -100,6 +102,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 			return exitUsage
 		}
 		fmt.Fprintln(errOut, "dstack-agent:", err)
+		if errors.Is(err, disk.ErrLocked) {
+			return api.ExitTaken
+		}
 		return exitError
 	}
 	fmt.Fprintf(errOut, "dstack-agent: there is no command %q\n\n%s", args[0], usage)

@@ -22,8 +22,9 @@ type job struct {
 	dir      string
 	key      ssh.Signer // of the job's SSH server
 	presence *shell.Presence
-	// submitted is closed when the job's supervisor has taken over, or could not.
+	// submitted is closed by settle when the job's supervisor has taken over, or could not.
 	submitted chan struct{}
+	settled   sync.Once
 
 	mu      sync.Mutex
 	rec     record
@@ -41,6 +42,9 @@ func newJob(dir string, rec record) *job {
 	j.presence = j.recallPresence()
 	return j
 }
+
+// settle lets those go on who wait for the job to be there, or not.
+func (j *job) settle() { j.settled.Do(func() { close(j.submitted) }) }
 
 // change changes the job under its lock and wakes those who wait for it.
 func (j *job) change(f func()) {

@@ -73,7 +73,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	lock, err := disk.TryLock(filepath.Join(dir, "agent.lock"))
 	if errors.Is(err, disk.ErrLocked) {
-		return fmt.Errorf("another agent serves %s already", dir)
+		return fmt.Errorf("another agent serves %s already: %w", dir, err)
 	}
 	if err != nil {
 		return err

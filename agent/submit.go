@@ -83,7 +83,7 @@ func (s *server) reserve(spec api.JobSpec) (j *job, mine bool, err error) {
 
 // launch writes the job down and starts its supervisor. A job that could not be launched leaves nothing behind.
 func (s *server) launch(j *job, spec api.JobSpec) (err error) {
-	defer close(j.submitted)
+	defer j.settle()
 	supervisor, err := s.startSupervisor(j, spec)
 	if err != nil {
 		s.forget(j)

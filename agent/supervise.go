@@ -94,8 +94,9 @@ func runSupervise(_ context.Context, s streams, args []string) error {
 	sup.note("the job was submitted; it is supervised by process %d of dstack-agent %s", os.Getpid(), version.String())
 	ready := os.NewFile(readyFD, "ready")
 	if _, err := ready.WriteString("ready\n"); err != nil {
-		// Nobody waits for the job any more: had it been started, nobody would know.
-		return fmt.Errorf("tell the agent: %w", err)
+		// The agent that asked was killed. The job is written down, so the next one finds it, and whoever submitted it
+		// finds it by asking again.
+		sup.note("the agent that submitted the job is gone: %v", err)
 	}
 	ready.Close()
 

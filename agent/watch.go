@@ -65,8 +65,11 @@ func (s *server) recover() error {
 // adopt takes over a job that was submitted to an earlier agent.
 func (s *server) adopt(j *job) error {
 	id := j.rec.Spec.ID
-	finished := j.readStatus() && j.status().Status.Finished()
-	close(j.submitted)
+	known := j.readStatus()
+	finished := known && j.status().Status.Finished()
+	if known {
+		j.settle()
+	} // else its supervisor is just starting, or has never started
 	if !finished && j.rec.TotalBlocks != len(s.locks.blocks) {
 		return fmt.Errorf("job %s holds %d of %d host blocks, and the agent was started for %d: start it with --blocks %d, or stop the job first",
 			id, len(j.rec.Blocks), j.rec.TotalBlocks, len(s.locks.blocks), j.rec.TotalBlocks)
@@ -102,12 +105,15 @@ func (s *server) watch(j *job) {
 		if lock, err := disk.TryLock(filepath.Join(j.dir, lockFile)); err == nil {
 			s.ended(j)
 			lock.Close()
+			j.settle()
 			return
 		}
 		if j.follow(s.watching) {
 			wait = time.Millisecond
 		}
-		j.readStatus()
+		if j.readStatus() {
+			j.settle()
+		}
 		// Between the supervisor's last word and its end is a moment only; before it listens is one too.
 		select {
 		case <-time.After(wait):

@@ -35,6 +35,9 @@ package api
 // and an added field is no such change.
 const Version = 1
 
+// ExitTaken is the exit code of an agent or a gateway whose folder another one serves.
+const ExitTaken = 75
+
 // Names of what the agent and the gateway keep in their folders and a client must know.
 const (
 	// AgentSocket is the name of the agent's socket in the folder of its instance.

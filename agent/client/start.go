@@ -69,7 +69,7 @@ func StartGateway(ctx context.Context, o StartOptions, port int, domain string) 
 func start(ctx context.Context, o StartOptions, lock string, answers func(context.Context) error, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	if err := answers(ctx); err == nil || !errors.Is(err, ErrNotRunning) {
+	if err := answers(ctx); err == nil || !errors.Is(err, ErrNotRunning) && !died(err) {
 		return err
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
@@ -117,6 +117,9 @@ func start(ctx context.Context, o StartOptions, lock string, answers func(contex
 			if answers(ctx) == nil {
 				return nil
 			}
+			if free && cmd.ProcessState.ExitCode() == api.ExitTaken {
+				return start(ctx, o, lock, answers, args...) // who held the folder was just ending
+			}
 			if free {
 				return fmt.Errorf("start %s: it ended: %s%s", args[0], cmd.ProcessState, said(path, before))
 			}
@@ -125,6 +128,16 @@ func start(ctx context.Context, o StartOptions, lock string, answers func(contex
 		case <-ctx.Done():
 		}
 	}
+}
+
+// died tells whether an error is that of a connection whose other end was killed while it was open.
+func died(err error) bool {
+	for _, end := range []error{syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // said returns what a process wrote to its log since it was started, as the end of an error.

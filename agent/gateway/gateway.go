@@ -46,7 +46,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	lock, err := disk.TryLock(filepath.Join(o.Dir, "gateway.lock"))
 	if errors.Is(err, disk.ErrLocked) {
-		return fmt.Errorf("another gateway serves %s already", o.Dir)
+		return fmt.Errorf("another gateway serves %s already: %w", o.Dir, err)
 	}
 	if err != nil {
 		return err
