@@ -19,6 +19,9 @@ const (
 	TypeDev     = "dev-environment"
 )
 
+// runtimeDocker is what a run says that is to be a container, whatever its instance is.
+const runtimeDocker = "docker"
+
 // Run is a task, service or dev environment as expanded from its block.
 type Run struct {
 	Addr     addr.Instance
@@ -121,6 +124,9 @@ func (r *Run) job(index, rank, replica int, v cty.Value) Resource {
 	}
 	if sb := v.GetAttr("single_branch"); !isSet(sb) {
 		set["single_branch"] = cty.BoolVal(r.Type != TypeDev)
+	}
+	if r.set.DefaultImage != "" && Text(v, "runtime") == runtimeDocker && !isSet(v.GetAttr("image")) && !isSet(v.GetAttr("python")) && !isSet(v.GetAttr("nvcc")) {
+		set["image"] = cty.StringVal(r.set.DefaultImage)
 	}
 	return Resource{Addr: r.Addr.Job(index), Value: project(schema.Of[schema.Job](), v, set)}
 }

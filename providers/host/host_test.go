@@ -132,19 +132,20 @@ func TestCheck(t *testing.T) {
 		"a plain job":                   {func(*schema.Job) {}, ""},
 		"an absolute working directory": {func(j *schema.Job) { j.WorkingDir = "/tmp" }, ""},
 		"a process asked for":           {func(j *schema.Job) { j.Runtime = "process" }, ""},
-		"an image":                      {func(j *schema.Job) { j.Image = "ubuntu" }, "no Docker runtime in this version; leave image out"},
-		"Docker":                        {func(j *schema.Job) { j.Runtime = "docker" }, "no Docker runtime in this version; leave runtime out"},
+		"an image":                      {func(j *schema.Job) { j.Image = "ubuntu" }, "it has an image, and its machine has no Docker: why"},
+		"Docker":                        {func(j *schema.Job) { j.Runtime = "docker" }, "it is to run in Docker, and its machine has no Docker: why"},
+		"an image for a process":        {func(j *schema.Job) { j.Image, j.Runtime = "ubuntu", "process" }, `it has an image, and runtime = "process" is said`},
 		"python":                        {func(j *schema.Job) { j.Python = "3.12" }, "leave python out"},
 		"nvcc":                          {func(j *schema.Job) { j.NVCC = true }, "leave nvcc out"},
 		"privileged":                    {func(j *schema.Job) { j.Privileged = true }, "leave privileged out"},
 		"no commands":                   {func(j *schema.Job) { j.Commands = nil }, "it has no commands"},
 		"a negative share":              {func(j *schema.Job) { j.Blocks = -1 }, "cannot be negative"},
-		"two things, both of them":      {func(j *schema.Job) { j.Image, j.Privileged = "ubuntu", true }, "leave privileged out"},
+		"two things, both of them":      {func(j *schema.Job) { j.Python, j.Privileged = "3.12", true }, "leave privileged out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := valid
 			tt.change(&job)
-			err := host.Check(job, func(string) bool { return true })
+			err := host.Check(job, host.Place{DockerError: "why"}, func(string) bool { return true })
 			if tt.want == "" {
 				require.Nil(t, err)
 				return
@@ -152,7 +153,48 @@ func TestCheck(t *testing.T) {
 			require.NotNil(t, err)
 			require.Equal(t, providers.Invalid, err.Kind)
 			require.Contains(t, err.Message, tt.want)
-			require.Nil(t, host.Check(job, func(string) bool { return false }), "what is not known yet is not judged")
+			require.Nil(t, host.Check(job, host.Place{DockerError: "why"}, func(string) bool { return false }), "what is not known yet is not judged")
+		})
+	}
+}
+
+// RUN-08, RUN-09, BLK-08: what a container runs, of which image, on which network.
+func TestContainers(t *testing.T) {
+	type got struct {
+		Argv      []string
+		Container *api.Container
+	}
+	host1, bridge := api.NetworkHost, api.NetworkBridge
+	for name, tt := range map[string]struct {
+		job     schema.Job
+		machine schema.Instance
+		backend string
+		want    got
+		err     string
+	}{
+		"commands in the image's shell": {schema.Job{Image: "x", Commands: []string{"a", "b"}}, schema.Instance{}, "", got{[]string{"/bin/sh", "-c", "a && b"}, &api.Container{Image: "x", Network: host1}}, ""},
+		"an entrypoint":                 {schema.Job{Image: "x", Entrypoint: "p -q", Commands: []string{"a b"}}, schema.Instance{}, "", got{[]string{"p", "-q", "a b"}, &api.Container{Image: "x", Network: host1}}, ""},
+		"an image alone":                {schema.Job{Image: "x"}, schema.Instance{}, "", got{nil, &api.Container{Image: "x", Network: host1}}, ""},
+		"the default image":             {schema.Job{Runtime: "docker", Commands: []string{"a"}}, schema.Instance{}, "", got{[]string{"/bin/bash", "-c", "a"}, &api.Container{Image: "dstackai/base:py3.12-0.6-cuda-12.1", Network: host1}}, ""},
+		"another Python, a compiler":    {schema.Job{Runtime: "docker", Python: "3.10", NVCC: true, Commands: []string{"a"}}, schema.Instance{}, "", got{[]string{"/bin/bash", "-c", "a"}, &api.Container{Image: "dstackai/base:py3.10-0.6-cuda-12.1-devel", Network: host1}}, ""},
+		"a share":                       {schema.Job{Image: "x", Blocks: 1}, schema.Instance{TotalBlocks: 2, CPUs: 2}, "", got{nil, &api.Container{Image: "x", Network: bridge}}, ""},
+		"a fleet that forces a bridge":  {schema.Job{Image: "x"}, schema.Instance{NetworkMode: "bridge"}, "", got{nil, &api.Container{Image: "x", Network: bridge}}, ""},
+		"user, rights and credentials": {schema.Job{Image: "x", User: value.Must(value.ParseUnixUser("app:video")), Privileged: true, RegistryAuth: &schema.RegistryAuth{Username: "u", Password: "p"}}, schema.Instance{}, "",
+			got{nil, &api.Container{Image: "x", Network: host1, User: "app:video", Privileged: true, RegistryAuth: &api.RegistryAuth{Username: "u", Password: "p"}}}, ""},
+		"a process on a backend of containers": {schema.Job{Runtime: "process", Commands: []string{"a"}}, schema.Instance{}, "docker", got{[]string{"/bin/bash", "-c", "a"}, nil}, ""},
+		"no image where all are containers":    {schema.Job{Commands: []string{"a"}}, schema.Instance{Runtime: "docker"}, "", got{}, "names no image; write image"},
+		"an image where all are processes":     {schema.Job{Image: "x"}, schema.Instance{Runtime: "process"}, "docker", got{}, `runtime = "process" is said for it, its fleet or its backend`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := host.Site{Shell: "/bin/bash", Place: host.Place{Docker: true, Runtimes: []string{tt.backend}}}
+			spec, err := host.Spec(providers.Op[schema.Job]{Planned: tt.job, Needs: []providers.Need{needs("i", addr.KindInstance, "i", tt.machine)}}, "id", site)
+			if tt.err != "" {
+				require.ErrorContains(t, err, tt.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Empty(t, cmp.Diff(tt.want, got{spec.Argv, spec.Container}))
+			require.NotContains(t, string(spec.Extra), `"p"`)
 		})
 	}
 }
@@ -226,7 +268,7 @@ func TestSpec(t *testing.T) {
 			o.Planned.Mounts = []schema.Mount{{Volumes: []string{"volume.x", "y"}, Path: "/d"}}
 		}, "volume.x or y at /d"},
 		"a user that is absent": {func(o *providers.Op[schema.Job]) { o.Planned.User = value.Must(value.ParseUnixUser("somebody")) }, "cannot run as somebody: no such user"},
-		"an image":              {func(o *providers.Op[schema.Job]) { o.Planned.Image = "x" }, "leave image out"},
+		"an image":              {func(o *providers.Op[schema.Job]) { o.Planned.Image = "x" }, "its machine has no Docker"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := op

@@ -16,6 +16,8 @@ import (
 
 // Site is what differs between the machines on which jobs run.
 type Site struct {
+	// Place says in what jobs can run here.
+	Place Place
 	// Shell runs commands.
 	Shell string
 	// User finds a user of the machine.
@@ -44,14 +46,16 @@ func Instance(op providers.Op[schema.Job]) (providers.Object[schema.Instance], *
 func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error) {
 	job := op.Planned
 	var none api.JobSpec
-	if err := Check(job, func(string) bool { return true }); err != nil {
-		return none, err
-	}
 	on, perr := Instance(op)
 	if perr != nil {
 		return none, perr
 	}
-	argv, err := Argv(job, site.Shell)
+	place := site.Place
+	place.Runtimes = append([]string{on.Value.Runtime}, place.Runtimes...)
+	if err := Check(job, place, func(string) bool { return true }); err != nil {
+		return none, err
+	}
+	argv, err := place.argv(job, site.Shell)
 	if err != nil {
 		return none, providers.Errorf(providers.Invalid, "job %s cannot run: %w", job.Name, err)
 	}
@@ -71,7 +75,9 @@ func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error
 		StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), MaxDuration: Limit(job.MaxDuration),
 		Attempt: max(1, op.Attempt), Retry: Retry(job),
 	}
-	if !job.User.IsZero() {
+	if place.InDocker(job) {
+		spec.Container = container(job, on.Value)
+	} else if !job.User.IsZero() {
 		if spec.User, err = site.User(job.User); err != nil {
 			return none, providers.Errorf(providers.Invalid, "job %s cannot run as %s: %w", job.Name, job.User, err)
 		}

@@ -61,8 +61,8 @@ func (r instances) check(v schema.Instance) *providers.Error {
 	switch {
 	case v.Host != nil:
 		return providers.Errorf(providers.Invalid, "an instance of backend %s is this machine, so it has no host to be reached at", r.name)
-	case v.Runtime == host.RuntimeDocker:
-		return providers.Errorf(providers.Invalid, `runtime = "docker" needs Docker, and there is no Docker runtime in this version; leave runtime out`)
+	case v.Runtime == host.RuntimeDocker && !r.place().Docker:
+		return providers.Errorf(providers.Invalid, `runtime = "docker" needs Docker, and this machine has none: %s`, r.place().DockerError)
 	case v.InstanceType != "" && v.InstanceType != Region:
 		return providers.Errorf(providers.Invalid, "there is no instance type %s on backend %s; this machine has one, %s", v.InstanceType, r.name, Region)
 	case v.Spot:
@@ -158,7 +158,7 @@ func environment(environ []string) []string {
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR":
+		case "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", dockerHost:
 			out = append(out, v)
 		default:
 			if strings.HasPrefix(name, "LC_") {
@@ -316,5 +316,17 @@ func (b *backend) site() host.Site {
 	if info, err := os.Stat("/bin/bash"); err == nil && !info.IsDir() {
 		shell = "/bin/bash"
 	}
-	return host.Site{Shell: shell, User: lookUpUser, Folder: b.folder}
+	return host.Site{Place: b.place(), Shell: shell, User: lookUpUser, Folder: b.folder}
+}
+
+// dockerHost is the variable that says where the Docker Engine listens.
+const dockerHost = "DOCKER_HOST"
+
+// place says in what jobs can run on this machine. One that cannot be looked at is a matter of offers.
+func (b *backend) place() host.Place {
+	f, err := b.machine()
+	if err != nil {
+		f.DockerError = err.Error()
+	}
+	return host.Place{Runtimes: []string{b.runtime}, Docker: slices.Contains(f.Runtimes, api.RuntimeDocker), DockerError: f.DockerError}
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -21,11 +22,13 @@ func (r jobs) Plan(ctx context.Context, changes []providers.Change) ([]providers
 }
 
 func (r jobs) plan(c providers.Change, want schema.Job, p *providers.Planned) {
-	p.Err = host.Check(want, c.Knows)
-	if p.Err == nil {
+	p.Err = host.Check(want, r.place(), c.Knows)
+	container := r.place().InDocker(want)
+	// A container that has a share of the machine has an address of its own.
+	if p.Err == nil && !container && c.Knows("image") && c.Knows("runtime") {
 		p.Promise(map[string]cty.Value{"host": cty.StringVal(loopback)})
 	}
-	if len(want.Mounts) > 0 && r.mounts() == api.MountsLinks {
+	if len(want.Mounts) > 0 && !container && r.mounts() == api.MountsLinks {
 		p.Warnings = append(p.Warnings, "This machine gives jobs no mount namespaces, so mounts of "+c.Address+
 			" are links below $DSTACK_MOUNT_ROOT and not at their paths: write \"$DSTACK_MOUNT_ROOT"+want.Mounts[0].Path+"\" in its commands.")
 	}
@@ -59,7 +62,7 @@ func (r jobs) Create(ctx context.Context, op providers.Op[schema.Job], report pr
 	defer c.Close()
 	shown := func(j api.Job) providers.Object[schema.Job] {
 		v := op.Planned
-		v.Host = loopback
+		v.Host = hostOf(j)
 		host.Show(&v, j)
 		return object(id, v, private{Instance: on.ID}, false)
 	}
@@ -81,6 +84,9 @@ func (r jobs) Create(ctx context.Context, op providers.Op[schema.Job], report pr
 	return made, err
 }
 
+// hostOf is where a job's ports answer.
+func hostOf(j api.Job) string { return cmp.Or(j.Address, loopback) }
+
 // agentOf returns a client of a job's agent. It is an fs.ErrNotExist if its instance is gone.
 func (b *backend) agentOf(ctx context.Context, o providers.Object[schema.Job]) (*client.Client, error) {
 	p, err := known(o)
@@ -99,7 +105,7 @@ func (r jobs) Update(ctx context.Context, prior providers.Object[schema.Job], op
 	if err := ctx.Err(); err != nil {
 		return prior, err
 	}
-	if err := host.Check(op.Planned, func(string) bool { return true }); err != nil {
+	if err := host.Check(op.Planned, r.place(), func(string) bool { return true }); err != nil {
 		return prior, err
 	}
 	c, err := r.agentOf(ctx, prior)
@@ -115,7 +121,7 @@ func (r jobs) Update(ctx context.Context, prior providers.Object[schema.Job], op
 		return prior, err
 	}
 	v := op.Planned
-	v.Host = loopback
+	v.Host = hostOf(j)
 	host.Show(&v, j)
 	out := prior
 	out.ID, out.Value = prior.ID, v
@@ -175,7 +181,7 @@ func (r jobs) Read(ctx context.Context, recorded []providers.Object[schema.Job],
 				continue
 			}
 			v := recorded[i].Value
-			v.Host = loopback
+			v.Host = hostOf(j)
 			host.Show(&v, j)
 			out[n] = providers.Observed[schema.Job]{Presence: providers.Present, Object: object(j.ID, v, private{Instance: instance}, false)}
 		}
@@ -223,7 +229,7 @@ func (r jobs) known(ctx context.Context, pick func(api.Job) bool) ([]providers.F
 			if err != nil {
 				return nil, err
 			}
-			v.Host = loopback
+			v.Host = hostOf(j)
 			out = append(out, providers.Found[schema.Job]{Key: j.Labels[api.LabelIdempotencyKey], Address: j.Labels[labelAddress],
 				Object: object(j.ID, v, private{Instance: id}, false), Complete: j.Port == 0 || j.Ready})
 		}

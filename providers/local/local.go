@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -50,9 +51,11 @@ func (p *Provider) Describe(context.Context) (providers.Description, error) {
 	return providers.Description{
 		Name: "local", Version: version.String(), Protocol: providers.Protocol, Settings: settingsSchema(), Kinds: addr.Kinds(),
 		Capabilities: providers.Capabilities{
-			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true, Code: true,
+			Regions: []string{Region}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true, SharedNetwork: true, Processes: true,
+			Containers: runtime.GOOS == "linux", Privileged: runtime.GOOS == "linux", Code: true,
 			Imports: importable(),
 		},
+		Environment: []string{dockerHost},
 	}, nil
 }
 
@@ -68,15 +71,12 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 	if i := slices.IndexFunc(config.Regions, func(r string) bool { return r != Region }); i >= 0 {
 		return nil, providers.Errorf(providers.Invalid, "backend %s: there is no region %s; this machine has one region, %s", config.Name, config.Regions[i], Region)
 	}
-	if config.Runtime == "docker" {
-		return nil, providers.Errorf(providers.Invalid, `backend %s: runtime = "docker" needs Docker, and there is no Docker runtime in this version; leave runtime out`, config.Name)
-	}
 	id, err := machineID(s.root)
 	if err != nil {
 		return nil, providers.Errorf(providers.Internal, "this machine has no identity: %w", err)
 	}
 	b := &backend{
-		name: config.Name, root: s.root, agent: config.Paths.Agent, content: content.Store(config.Paths.Content), identity: id, ask: p.options.Ask, ready: s.ready,
+		name: config.Name, runtime: config.Runtime, root: s.root, agent: config.Paths.Agent, content: content.Store(config.Paths.Content), identity: id, ask: p.options.Ask, ready: s.ready,
 	}
 	b.instances = shelf[schema.Instance]{root: s.root, kind: addr.KindInstance, kept: withoutEnv}
 	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
@@ -92,6 +92,7 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 // backend is an open handle.
 type backend struct {
 	name     string
+	runtime  string // as the backend block says
 	root     string
 	agent    string        // the program dstack-agent
 	content  content.Store // what jobs get as repo and files

@@ -22,7 +22,7 @@ func TestAPlanWarnsWhereMountsAreLinks(t *testing.T) {
 		"links, nothing mounted": {api.MountsLinks, schema.Job{Commands: []string{"x"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := jobs{&backend{mounts: func() string { return tc.mode }}}
+			r := jobs{&backend{mounts: func() string { return tc.mode }, machine: func() (api.Facts, error) { return api.Facts{}, nil }}}
 			change := providers.Change{Address: "task.a.job[0]", Want: schema.Encode(tc.job)}
 			answers, err := r.Plan(t.Context(), []providers.Change{change})
 			require.NoError(t, err)

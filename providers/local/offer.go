@@ -30,12 +30,12 @@ func (b *backend) Offers(ctx context.Context, needs []schema.Requirements, yield
 // readMachine asks the machine what it has. Its disk is the size of the file system, not what is free now, so that two plans
 // of the same are the same. GPUs that cannot be listed are not offered, which the agent's own facts explain.
 func (b *backend) readMachine() (api.Facts, error) {
-	return agent.ReadFacts(context.Background(), b.root, "", os.Getenv("DOCKER_HOST"))
+	return agent.ReadFacts(context.Background(), b.root, "", os.Getenv(dockerHost))
 }
 
 // tryMounts asks the agent's program how jobs would see their mounts here; a program that cannot be asked is a matter of Create.
 func (b *backend) tryMounts() string {
-	f, err := agent.ReadFacts(context.Background(), b.root, b.agent, os.Getenv("DOCKER_HOST"))
+	f, err := agent.ReadFacts(context.Background(), b.root, b.agent, os.Getenv(dockerHost))
 	if err != nil {
 		return api.MountsNamespace
 	}

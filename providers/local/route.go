@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -79,7 +81,7 @@ func (r supports) putRoute(ctx context.Context, id string, op providers.Op[schem
 
 // targetOf is where a replica answers.
 func targetOf(job schema.Job, address string) (string, error) {
-	if job.Host != loopback {
+	if job.Host != loopback && !isBridged(job.Host) {
 		return "", providers.Errorf(providers.Invalid, "%s runs on %q, and a gateway of this machine reaches replicas on this machine only; give the service a gateway of another backend",
 			address, job.Host)
 	}
@@ -181,4 +183,25 @@ func (r supports) pickRoutes(ctx context.Context, pick func(lineage, key string)
 		}
 	}
 	return out, nil
+}
+
+// isBridged tells whether an address is one of a container behind a bridge of this machine.
+func isBridged(address string) bool {
+	ip := net.ParseIP(address)
+	bridges, err := net.Interfaces()
+	if ip == nil || err != nil {
+		return false
+	}
+	for _, b := range bridges {
+		if _, err := os.Stat(filepath.Join("/sys/class/net", b.Name, "bridge")); err != nil {
+			continue
+		}
+		addrs, _ := b.Addrs()
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && n.Contains(ip) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -165,7 +165,6 @@ func TestWhatCanNeverBeMade(t *testing.T) {
 		"a machine of another type":     {func(v *schema.Instance) { v.InstanceType = "p4d" }, "there is no instance type p4d"},
 		"a machine over SSH":            {func(v *schema.Instance) { v.Host = &schema.Host{Hostname: "x"} }, "no host to be reached at"},
 		"a spot machine":                {func(v *schema.Instance) { v.Spot = true }, "no spot instances"},
-		"a machine with Docker":         {func(v *schema.Instance) { v.Runtime = "docker" }, "no Docker runtime in this version"},
 		"a machine that is not divided": {func(v *schema.Instance) { v.TotalBlocks = v.CPUs + 1 }, "cannot be divided"},
 	} {
 		v := instance(w.machine, "f-0", 1)
@@ -223,7 +222,6 @@ func TestSettings(t *testing.T) {
 		"a negative time-out":     {func(c *providers.BackendConfig) { c.Settings = json.RawMessage(`{"ready_timeout":"-1s"}`) }, `such as "90s"`},
 		"a second object":         {func(c *providers.BackendConfig) { c.Settings = json.RawMessage(`{} {}`) }, "more than one"},
 		"a region of a cloud":     {func(c *providers.BackendConfig) { c.Regions = []string{"us-east-1"} }, "there is no region us-east-1"},
-		"Docker":                  {func(c *providers.BackendConfig) { c.Runtime = "docker" }, "no Docker runtime in this version"},
 	} {
 		c := config(t.TempDir())
 		tt.change(&c)
@@ -244,7 +242,7 @@ func TestDescription(t *testing.T) {
 	d, err := local.New(local.Options{}).Describe(t.Context())
 	require.NoError(t, err)
 	want := providers.Capabilities{Regions: []string{"local"}, MultiNode: true, Blocks: true, InstanceMounts: true, ExistingMachines: true,
-		SharedNetwork: true, Processes: true, Code: true}
+		SharedNetwork: true, Processes: true, Code: true, Containers: runtime.GOOS == "linux", Privileged: runtime.GOOS == "linux"}
 	for _, kind := range []string{addr.KindVolume, addr.KindGateway, addr.KindInstance} {
 		require.NotEmpty(t, d.Capabilities.Imports[kind])
 	}

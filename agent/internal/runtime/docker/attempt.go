@@ -33,6 +33,7 @@ type attempt struct {
 
 	id      string // empty until it is made
 	first   proc.Process
+	address string
 	waiting context.CancelFunc // nil until the container is started
 	waiter  sync.WaitGroup
 	done    chan struct{}
@@ -100,8 +101,9 @@ func (a *attempt) start(ctx context.Context, task pid1.Task) error {
 	if state.State != nil {
 		a.first, _ = proc.Find(state.State.Pid)
 	}
+	a.address = addressOf(state)
 	if err := a.host.Keep(func(h *runtime.Handle) {
-		h.PID, h.Started, h.Address = a.first.PID, a.first.Start, addressOf(state)
+		h.PID, h.Started, h.Address = a.first.PID, a.first.Start, a.address
 	}); err != nil {
 		return cannot(err)
 	}
@@ -201,14 +203,14 @@ func (a *attempt) End() (e runtime.Exit) {
 		}
 		if err := a.remove(ctx, a.id); err != nil {
 			note(fmt.Errorf("container %s is left: %w", short(a.id), err))
-			e.Left = runtime.Handle{PID: a.first.PID, Started: a.first.Start, Container: a.id}
+			e.Left = runtime.Handle{PID: a.first.PID, Started: a.first.Start, Address: a.address, Container: a.id}
 			return e
 		}
 	}
 	if a.pipes != nil {
 		note(os.RemoveAll(filepath.Join(a.task.Dir, pipesDir)))
 	}
-	e.Left = runtime.Handle{PID: a.first.PID, Started: a.first.Start}
+	e.Left = runtime.Handle{PID: a.first.PID, Started: a.first.Start, Address: a.address} // its last address stays what it was
 	return e
 }
 

@@ -174,7 +174,7 @@ func (r Runtime) Remove(ctx context.Context, dir string, left runtime.Handle) (r
 	if err := e.removeAll(ctx, dir); err != nil {
 		return left, err
 	}
-	left.Container, left.Address = "", ""
+	left.Container = ""
 	return left, os.RemoveAll(filepath.Join(dir, pipesDir))
 }
 
