@@ -138,36 +138,6 @@ type LogEntry struct {
 	Attempt int `json:"attempt,omitempty"`
 }
 
-// Meter is a backend that measures what its jobs use. A handle to another process is always one, and its method returns
-// errors.ErrUnsupported where the provider is none.
-type Meter interface {
-	// JobMetrics returns what was measured of a job, in order of time, and not before a moment. One that is not measured has none.
-	JobMetrics(ctx context.Context, job Object[schema.Job], needs []Need, since time.Time) ([]Sample, error)
-}
-
-// Sample is what a job used up to a moment. Counters grow while an attempt lasts.
-type Sample struct {
-	Time        time.Time   `json:"time"`
-	Attempt     int         `json:"attempt,omitempty"`
-	CPUSeconds  float64     `json:"cpu_seconds"`                      // counter, of all cores
-	CPULimit    float64     `json:"cpu_limit,omitempty"`              // cores that it may use
-	Memory      int64       `json:"memory_bytes"`                     // working set
-	MemoryLimit int64       `json:"memory_limit_bytes,omitempty"`     // that it may use
-	NetworkIn   int64       `json:"network_received_bytes,omitempty"` // counter
-	NetworkOut  int64       `json:"network_sent_bytes,omitempty"`     // counter
-	DiskRead    int64       `json:"disk_read_bytes,omitempty"`        // counter
-	DiskWritten int64       `json:"disk_written_bytes,omitempty"`     // counter
-	GPUs        []GPUSample `json:"gpus,omitempty"`
-}
-
-// GPUSample is what was used of one GPU at a moment.
-type GPUSample struct {
-	ID          string `json:"id"`
-	Memory      int64  `json:"memory_bytes"`
-	MemoryTotal int64  `json:"memory_total_bytes"`
-	Percent     int    `json:"utilization_percent"`
-}
-
 // Renamer is a backend that writes the address of an object beside it, in tags or labels that can be changed. They are for
 // people and for finding what is recorded nowhere; nothing is found by address alone.
 type Renamer interface {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -139,30 +138,6 @@ func (l logs) JobLogs(ctx context.Context, job providers.Object[schema.Job], nee
 		}
 		return nil
 	})
-}
-
-// JobMetrics belongs to every backend behind a wire, as Rename does.
-func (b *backend) JobMetrics(ctx context.Context, job providers.Object[schema.Job], needs []providers.Need, since time.Time) ([]providers.Sample, error) {
-	if !b.meters {
-		return nil, unsupported("metrics")
-	}
-	o, n, err := encodeJob(job, needs)
-	if err != nil {
-		return nil, err
-	}
-	conn, id, err := b.at(ctx)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := conn.rpc.JobMetrics(ctx, &pb.JobMetricsRequest{Backend: id, Job: o, Needs: n, SinceUnixNanos: toNanos(since)})
-	if err != nil {
-		return nil, fromStatus(ctx, conn, err)
-	}
-	var samples []providers.Sample
-	if err := json.Unmarshal(resp.GetSamples(), &samples); err != nil {
-		return nil, providers.Errorf(providers.Internal, "the provider's samples cannot be read: %w", err)
-	}
-	return samples, nil
 }
 
 func encodeJob(job providers.Object[schema.Job], needs []providers.Need) (*pb.Object, []*pb.Need, error) {

@@ -93,7 +93,6 @@ func (c *client) Open(ctx context.Context, config providers.BackendConfig) (prov
 		return nil, err
 	}
 	b.identity, b.kinds, b.renames, b.imports = resp.GetIdentity(), resp.GetKinds(), resp.GetRenames(), resp.GetImports()
-	b.meters = resp.GetMeters()
 	return b.withAbilities(resp), nil
 }
 
@@ -105,7 +104,6 @@ type backend struct {
 	kinds    []string
 	renames  bool
 	imports  bool
-	meters   bool
 
 	lock chan struct{} // of what follows; a channel, so that who waits for a slow Open can give up
 	conn *Conn

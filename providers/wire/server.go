@@ -150,7 +150,6 @@ func (s *server) Open(ctx context.Context, req *pb.OpenRequest) (*pb.OpenRespons
 	_, resp.Logs = b.(providers.LogReader)
 	_, resp.Renames = b.(providers.Renamer)
 	_, resp.Imports = b.(providers.Importer)
-	_, resp.Meters = b.(providers.Meter)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
@@ -428,23 +427,6 @@ func (s *server) JobLogs(req *pb.JobLogsRequest, stream grpc.ServerStreamingServ
 		return out.add(&pb.LogEntry{TimeUnixNanos: toNanos(e.Time), Stream: e.Stream, Text: slices.Clone(e.Text), Next: e.Next, Attempt: int64(e.Attempt)})
 	})
 	return first(logsErr, out.close())
-}
-
-func (s *server) JobMetrics(ctx context.Context, req *pb.JobMetricsRequest) (*pb.JobMetricsResponse, error) {
-	b, job, needs, err := s.job(req.GetBackend(), req.GetJob(), req.GetNeeds())
-	if err != nil {
-		return nil, err
-	}
-	meter, ok := b.(providers.Meter)
-	if !ok {
-		return nil, unsupported("metrics")
-	}
-	samples, err := meter.JobMetrics(ctx, job, needs, fromNanos(req.GetSinceUnixNanos()))
-	if err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(samples)
-	return &pb.JobMetricsResponse{Samples: data}, err
 }
 
 func toNanos(t time.Time) int64 {

@@ -687,7 +687,6 @@ type OpenResponse struct {
 	Logs          bool                   `protobuf:"varint,6,opt,name=logs,proto3" json:"logs,omitempty"`
 	Renames       bool                   `protobuf:"varint,7,opt,name=renames,proto3" json:"renames,omitempty"`
 	Imports       bool                   `protobuf:"varint,8,opt,name=imports,proto3" json:"imports,omitempty"`
-	Meters        bool                   `protobuf:"varint,9,opt,name=meters,proto3" json:"meters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -774,13 +773,6 @@ func (x *OpenResponse) GetRenames() bool {
 func (x *OpenResponse) GetImports() bool {
 	if x != nil {
 		return x.Imports
-	}
-	return false
-}
-
-func (x *OpenResponse) GetMeters() bool {
-	if x != nil {
-		return x.Meters
 	}
 	return false
 }
@@ -2694,119 +2686,6 @@ func (x *LogEntry) GetAttempt() int64 {
 	return 0
 }
 
-type JobMetricsRequest struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Backend        uint64                 `protobuf:"varint,1,opt,name=backend,proto3" json:"backend,omitempty"`
-	Job            *Object                `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
-	Needs          []*Need                `protobuf:"bytes,3,rep,name=needs,proto3" json:"needs,omitempty"`
-	SinceUnixNanos int64                  `protobuf:"varint,4,opt,name=since_unix_nanos,json=sinceUnixNanos,proto3" json:"since_unix_nanos,omitempty"` // 0: all that is kept
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *JobMetricsRequest) Reset() {
-	*x = JobMetricsRequest{}
-	mi := &file_provider_proto_msgTypes[43]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *JobMetricsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*JobMetricsRequest) ProtoMessage() {}
-
-func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[43]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use JobMetricsRequest.ProtoReflect.Descriptor instead.
-func (*JobMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{43}
-}
-
-func (x *JobMetricsRequest) GetBackend() uint64 {
-	if x != nil {
-		return x.Backend
-	}
-	return 0
-}
-
-func (x *JobMetricsRequest) GetJob() *Object {
-	if x != nil {
-		return x.Job
-	}
-	return nil
-}
-
-func (x *JobMetricsRequest) GetNeeds() []*Need {
-	if x != nil {
-		return x.Needs
-	}
-	return nil
-}
-
-func (x *JobMetricsRequest) GetSinceUnixNanos() int64 {
-	if x != nil {
-		return x.SinceUnixNanos
-	}
-	return 0
-}
-
-type JobMetricsResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// A JSON list of samples, in order of their time.
-	Samples       []byte `protobuf:"bytes,1,opt,name=samples,proto3" json:"samples,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *JobMetricsResponse) Reset() {
-	*x = JobMetricsResponse{}
-	mi := &file_provider_proto_msgTypes[44]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *JobMetricsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*JobMetricsResponse) ProtoMessage() {}
-
-func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[44]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use JobMetricsResponse.ProtoReflect.Descriptor instead.
-func (*JobMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{44}
-}
-
-func (x *JobMetricsResponse) GetSamples() []byte {
-	if x != nil {
-		return x.Samples
-	}
-	return nil
-}
-
 type RenameRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Target        *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`
@@ -2818,7 +2697,7 @@ type RenameRequest struct {
 
 func (x *RenameRequest) Reset() {
 	*x = RenameRequest{}
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2709,7 @@ func (x *RenameRequest) String() string {
 func (*RenameRequest) ProtoMessage() {}
 
 func (x *RenameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2722,7 @@ func (x *RenameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameRequest.ProtoReflect.Descriptor instead.
 func (*RenameRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{45}
+	return file_provider_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RenameRequest) GetTarget() *Target {
@@ -2875,7 +2754,7 @@ type RenameResponse struct {
 
 func (x *RenameResponse) Reset() {
 	*x = RenameResponse{}
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2887,7 +2766,7 @@ func (x *RenameResponse) String() string {
 func (*RenameResponse) ProtoMessage() {}
 
 func (x *RenameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2900,7 +2779,7 @@ func (x *RenameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameResponse.ProtoReflect.Descriptor instead.
 func (*RenameResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{46}
+	return file_provider_proto_rawDescGZIP(), []int{44}
 }
 
 type LocateRequest struct {
@@ -2913,7 +2792,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2925,7 +2804,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2938,7 +2817,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{47}
+	return file_provider_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *LocateRequest) GetTarget() *Target {
@@ -2964,7 +2843,7 @@ type LocateResponse struct {
 
 func (x *LocateResponse) Reset() {
 	*x = LocateResponse{}
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +2855,7 @@ func (x *LocateResponse) String() string {
 func (*LocateResponse) ProtoMessage() {}
 
 func (x *LocateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +2868,7 @@ func (x *LocateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateResponse.ProtoReflect.Descriptor instead.
 func (*LocateResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{48}
+	return file_provider_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LocateResponse) GetLocated() *Located {
@@ -3012,7 +2891,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3024,7 +2903,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3037,7 +2916,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{49}
+	return file_provider_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AdoptRequest) GetTarget() *Target {
@@ -3084,7 +2963,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_provider_proto_msgTypes[50]
+	mi := &file_provider_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3096,7 +2975,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[50]
+	mi := &file_provider_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3109,7 +2988,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{50}
+	return file_provider_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AdoptResponse) GetLocated() *Located {
@@ -3133,7 +3012,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_provider_proto_msgTypes[51]
+	mi := &file_provider_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3145,7 +3024,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[51]
+	mi := &file_provider_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3158,7 +3037,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{51}
+	return file_provider_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Located) GetObject() *Object {
@@ -3236,7 +3115,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\fR\x04text\";\n" +
 	"\vOpenRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x14\n" +
-	"\x05paths\x18\x02 \x01(\fR\x05paths\"\xe8\x01\n" +
+	"\x05paths\x18\x02 \x01(\fR\x05paths\"\xd0\x01\n" +
 	"\fOpenResponse\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x14\n" +
@@ -3245,8 +3124,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x05stops\x18\x05 \x01(\bR\x05stops\x12\x12\n" +
 	"\x04logs\x18\x06 \x01(\bR\x04logs\x12\x18\n" +
 	"\arenames\x18\a \x01(\bR\arenames\x12\x18\n" +
-	"\aimports\x18\b \x01(\bR\aimports\x12\x16\n" +
-	"\x06meters\x18\t \x01(\bR\x06meters\"(\n" +
+	"\aimports\x18\b \x01(\bR\aimports\"(\n" +
 	"\fCloseRequest\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\"\x0f\n" +
 	"\rCloseResponse\"u\n" +
@@ -3370,14 +3248,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\fR\x04text\x12\x12\n" +
 	"\x04next\x18\x04 \x01(\x03R\x04next\x12\x18\n" +
-	"\aattempt\x18\x05 \x01(\x03R\aattempt\"\xb5\x01\n" +
-	"\x11JobMetricsRequest\x12\x18\n" +
-	"\abackend\x18\x01 \x01(\x04R\abackend\x12,\n" +
-	"\x03job\x18\x02 \x01(\v2\x1a.dstack.provider.v1.ObjectR\x03job\x12.\n" +
-	"\x05needs\x18\x03 \x03(\v2\x18.dstack.provider.v1.NeedR\x05needs\x12(\n" +
-	"\x10since_unix_nanos\x18\x04 \x01(\x03R\x0esinceUnixNanos\".\n" +
-	"\x12JobMetricsResponse\x12\x18\n" +
-	"\asamples\x18\x01 \x01(\fR\asamples\"\x91\x01\n" +
+	"\aattempt\x18\x05 \x01(\x03R\aattempt\"\x91\x01\n" +
 	"\rRenameRequest\x122\n" +
 	"\x06target\x18\x01 \x01(\v2\x1a.dstack.provider.v1.TargetR\x06target\x122\n" +
 	"\x06object\x18\x02 \x01(\v2\x1a.dstack.provider.v1.ObjectR\x06object\x12\x18\n" +
@@ -3411,8 +3282,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x17CHANGE_VERB_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CHANGE_VERB_CREATE\x10\x01\x12\x16\n" +
 	"\x12CHANGE_VERB_UPDATE\x10\x02\x12\x16\n" +
-	"\x12CHANGE_VERB_DELETE\x10\x032\xa3\n" +
-	"\n" +
+	"\x12CHANGE_VERB_DELETE\x10\x032\xc6\t\n" +
 	"\bProvider\x12U\n" +
 	"\bDescribe\x12#.dstack.provider.v1.DescribeRequest\x1a$.dstack.provider.v1.DescribeResponse\x12N\n" +
 	"\x05Probe\x12 .dstack.provider.v1.ProbeRequest\x1a!.dstack.provider.v1.ProbeResponse0\x01\x12I\n" +
@@ -3425,9 +3295,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x06Change\x12!.dstack.provider.v1.ChangeRequest\x1a\".dstack.provider.v1.ChangeResponse(\x010\x01\x12Q\n" +
 	"\x06Offers\x12!.dstack.provider.v1.OffersRequest\x1a\".dstack.provider.v1.OffersResponse0\x01\x12R\n" +
 	"\aStopJob\x12\".dstack.provider.v1.StopJobRequest\x1a#.dstack.provider.v1.StopJobResponse\x12T\n" +
-	"\aJobLogs\x12\".dstack.provider.v1.JobLogsRequest\x1a#.dstack.provider.v1.JobLogsResponse0\x01\x12[\n" +
-	"\n" +
-	"JobMetrics\x12%.dstack.provider.v1.JobMetricsRequest\x1a&.dstack.provider.v1.JobMetricsResponse\x12O\n" +
+	"\aJobLogs\x12\".dstack.provider.v1.JobLogsRequest\x1a#.dstack.provider.v1.JobLogsResponse0\x01\x12O\n" +
 	"\x06Rename\x12!.dstack.provider.v1.RenameRequest\x1a\".dstack.provider.v1.RenameResponse\x12O\n" +
 	"\x06Locate\x12!.dstack.provider.v1.LocateRequest\x1a\".dstack.provider.v1.LocateResponse\x12L\n" +
 	"\x05Adopt\x12 .dstack.provider.v1.AdoptRequest\x1a!.dstack.provider.v1.AdoptResponseB9Z7github.com/dstackai/dstack-planner/providers/wire/protob\x06proto3"
@@ -3445,66 +3313,64 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_provider_proto_goTypes = []any{
-	(Presence)(0),              // 0: dstack.provider.v1.Presence
-	(ChangeVerb)(0),            // 1: dstack.provider.v1.ChangeVerb
-	(*Value)(nil),              // 2: dstack.provider.v1.Value
-	(*Object)(nil),             // 3: dstack.provider.v1.Object
-	(*Error)(nil),              // 4: dstack.provider.v1.Error
-	(*Target)(nil),             // 5: dstack.provider.v1.Target
-	(*Need)(nil),               // 6: dstack.provider.v1.Need
-	(*DescribeRequest)(nil),    // 7: dstack.provider.v1.DescribeRequest
-	(*DescribeResponse)(nil),   // 8: dstack.provider.v1.DescribeResponse
-	(*ProbeRequest)(nil),       // 9: dstack.provider.v1.ProbeRequest
-	(*ProbeResponse)(nil),      // 10: dstack.provider.v1.ProbeResponse
-	(*OpenRequest)(nil),        // 11: dstack.provider.v1.OpenRequest
-	(*OpenResponse)(nil),       // 12: dstack.provider.v1.OpenResponse
-	(*CloseRequest)(nil),       // 13: dstack.provider.v1.CloseRequest
-	(*CloseResponse)(nil),      // 14: dstack.provider.v1.CloseResponse
-	(*PlanRequest)(nil),        // 15: dstack.provider.v1.PlanRequest
-	(*PlanItem)(nil),           // 16: dstack.provider.v1.PlanItem
-	(*PlanResponse)(nil),       // 17: dstack.provider.v1.PlanResponse
-	(*PlannedItem)(nil),        // 18: dstack.provider.v1.PlannedItem
-	(*ReplaceReason)(nil),      // 19: dstack.provider.v1.ReplaceReason
-	(*PlannedSupport)(nil),     // 20: dstack.provider.v1.PlannedSupport
-	(*ReadRequest)(nil),        // 21: dstack.provider.v1.ReadRequest
-	(*ReadResponse)(nil),       // 22: dstack.provider.v1.ReadResponse
-	(*ObservedItem)(nil),       // 23: dstack.provider.v1.ObservedItem
-	(*FindRequest)(nil),        // 24: dstack.provider.v1.FindRequest
-	(*FindResponse)(nil),       // 25: dstack.provider.v1.FindResponse
-	(*ListRequest)(nil),        // 26: dstack.provider.v1.ListRequest
-	(*ListResponse)(nil),       // 27: dstack.provider.v1.ListResponse
-	(*FoundItem)(nil),          // 28: dstack.provider.v1.FoundItem
-	(*ChangeRequest)(nil),      // 29: dstack.provider.v1.ChangeRequest
-	(*ChangeStart)(nil),        // 30: dstack.provider.v1.ChangeStart
-	(*ChangeAck)(nil),          // 31: dstack.provider.v1.ChangeAck
-	(*ChangeCancel)(nil),       // 32: dstack.provider.v1.ChangeCancel
-	(*ChangeResponse)(nil),     // 33: dstack.provider.v1.ChangeResponse
-	(*ChangeReport)(nil),       // 34: dstack.provider.v1.ChangeReport
-	(*ChangeResult)(nil),       // 35: dstack.provider.v1.ChangeResult
-	(*OffersRequest)(nil),      // 36: dstack.provider.v1.OffersRequest
-	(*Requirements)(nil),       // 37: dstack.provider.v1.Requirements
-	(*OffersResponse)(nil),     // 38: dstack.provider.v1.OffersResponse
-	(*OfferItem)(nil),          // 39: dstack.provider.v1.OfferItem
-	(*StopJobRequest)(nil),     // 40: dstack.provider.v1.StopJobRequest
-	(*StopJobResponse)(nil),    // 41: dstack.provider.v1.StopJobResponse
-	(*JobLogsRequest)(nil),     // 42: dstack.provider.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),    // 43: dstack.provider.v1.JobLogsResponse
-	(*LogEntry)(nil),           // 44: dstack.provider.v1.LogEntry
-	(*JobMetricsRequest)(nil),  // 45: dstack.provider.v1.JobMetricsRequest
-	(*JobMetricsResponse)(nil), // 46: dstack.provider.v1.JobMetricsResponse
-	(*RenameRequest)(nil),      // 47: dstack.provider.v1.RenameRequest
-	(*RenameResponse)(nil),     // 48: dstack.provider.v1.RenameResponse
-	(*LocateRequest)(nil),      // 49: dstack.provider.v1.LocateRequest
-	(*LocateResponse)(nil),     // 50: dstack.provider.v1.LocateResponse
-	(*AdoptRequest)(nil),       // 51: dstack.provider.v1.AdoptRequest
-	(*AdoptResponse)(nil),      // 52: dstack.provider.v1.AdoptResponse
-	(*Located)(nil),            // 53: dstack.provider.v1.Located
-	nil,                        // 54: dstack.provider.v1.Value.PartialEntry
+	(Presence)(0),            // 0: dstack.provider.v1.Presence
+	(ChangeVerb)(0),          // 1: dstack.provider.v1.ChangeVerb
+	(*Value)(nil),            // 2: dstack.provider.v1.Value
+	(*Object)(nil),           // 3: dstack.provider.v1.Object
+	(*Error)(nil),            // 4: dstack.provider.v1.Error
+	(*Target)(nil),           // 5: dstack.provider.v1.Target
+	(*Need)(nil),             // 6: dstack.provider.v1.Need
+	(*DescribeRequest)(nil),  // 7: dstack.provider.v1.DescribeRequest
+	(*DescribeResponse)(nil), // 8: dstack.provider.v1.DescribeResponse
+	(*ProbeRequest)(nil),     // 9: dstack.provider.v1.ProbeRequest
+	(*ProbeResponse)(nil),    // 10: dstack.provider.v1.ProbeResponse
+	(*OpenRequest)(nil),      // 11: dstack.provider.v1.OpenRequest
+	(*OpenResponse)(nil),     // 12: dstack.provider.v1.OpenResponse
+	(*CloseRequest)(nil),     // 13: dstack.provider.v1.CloseRequest
+	(*CloseResponse)(nil),    // 14: dstack.provider.v1.CloseResponse
+	(*PlanRequest)(nil),      // 15: dstack.provider.v1.PlanRequest
+	(*PlanItem)(nil),         // 16: dstack.provider.v1.PlanItem
+	(*PlanResponse)(nil),     // 17: dstack.provider.v1.PlanResponse
+	(*PlannedItem)(nil),      // 18: dstack.provider.v1.PlannedItem
+	(*ReplaceReason)(nil),    // 19: dstack.provider.v1.ReplaceReason
+	(*PlannedSupport)(nil),   // 20: dstack.provider.v1.PlannedSupport
+	(*ReadRequest)(nil),      // 21: dstack.provider.v1.ReadRequest
+	(*ReadResponse)(nil),     // 22: dstack.provider.v1.ReadResponse
+	(*ObservedItem)(nil),     // 23: dstack.provider.v1.ObservedItem
+	(*FindRequest)(nil),      // 24: dstack.provider.v1.FindRequest
+	(*FindResponse)(nil),     // 25: dstack.provider.v1.FindResponse
+	(*ListRequest)(nil),      // 26: dstack.provider.v1.ListRequest
+	(*ListResponse)(nil),     // 27: dstack.provider.v1.ListResponse
+	(*FoundItem)(nil),        // 28: dstack.provider.v1.FoundItem
+	(*ChangeRequest)(nil),    // 29: dstack.provider.v1.ChangeRequest
+	(*ChangeStart)(nil),      // 30: dstack.provider.v1.ChangeStart
+	(*ChangeAck)(nil),        // 31: dstack.provider.v1.ChangeAck
+	(*ChangeCancel)(nil),     // 32: dstack.provider.v1.ChangeCancel
+	(*ChangeResponse)(nil),   // 33: dstack.provider.v1.ChangeResponse
+	(*ChangeReport)(nil),     // 34: dstack.provider.v1.ChangeReport
+	(*ChangeResult)(nil),     // 35: dstack.provider.v1.ChangeResult
+	(*OffersRequest)(nil),    // 36: dstack.provider.v1.OffersRequest
+	(*Requirements)(nil),     // 37: dstack.provider.v1.Requirements
+	(*OffersResponse)(nil),   // 38: dstack.provider.v1.OffersResponse
+	(*OfferItem)(nil),        // 39: dstack.provider.v1.OfferItem
+	(*StopJobRequest)(nil),   // 40: dstack.provider.v1.StopJobRequest
+	(*StopJobResponse)(nil),  // 41: dstack.provider.v1.StopJobResponse
+	(*JobLogsRequest)(nil),   // 42: dstack.provider.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),  // 43: dstack.provider.v1.JobLogsResponse
+	(*LogEntry)(nil),         // 44: dstack.provider.v1.LogEntry
+	(*RenameRequest)(nil),    // 45: dstack.provider.v1.RenameRequest
+	(*RenameResponse)(nil),   // 46: dstack.provider.v1.RenameResponse
+	(*LocateRequest)(nil),    // 47: dstack.provider.v1.LocateRequest
+	(*LocateResponse)(nil),   // 48: dstack.provider.v1.LocateResponse
+	(*AdoptRequest)(nil),     // 49: dstack.provider.v1.AdoptRequest
+	(*AdoptResponse)(nil),    // 50: dstack.provider.v1.AdoptResponse
+	(*Located)(nil),          // 51: dstack.provider.v1.Located
+	nil,                      // 52: dstack.provider.v1.Value.PartialEntry
 }
 var file_provider_proto_depIdxs = []int32{
-	54, // 0: dstack.provider.v1.Value.partial:type_name -> dstack.provider.v1.Value.PartialEntry
+	52, // 0: dstack.provider.v1.Value.partial:type_name -> dstack.provider.v1.Value.PartialEntry
 	2,  // 1: dstack.provider.v1.Object.value:type_name -> dstack.provider.v1.Value
 	3,  // 2: dstack.provider.v1.Need.object:type_name -> dstack.provider.v1.Object
 	5,  // 3: dstack.provider.v1.PlanRequest.target:type_name -> dstack.provider.v1.Target
@@ -3550,52 +3416,48 @@ var file_provider_proto_depIdxs = []int32{
 	3,  // 43: dstack.provider.v1.JobLogsRequest.job:type_name -> dstack.provider.v1.Object
 	6,  // 44: dstack.provider.v1.JobLogsRequest.needs:type_name -> dstack.provider.v1.Need
 	44, // 45: dstack.provider.v1.JobLogsResponse.items:type_name -> dstack.provider.v1.LogEntry
-	3,  // 46: dstack.provider.v1.JobMetricsRequest.job:type_name -> dstack.provider.v1.Object
-	6,  // 47: dstack.provider.v1.JobMetricsRequest.needs:type_name -> dstack.provider.v1.Need
-	5,  // 48: dstack.provider.v1.RenameRequest.target:type_name -> dstack.provider.v1.Target
-	3,  // 49: dstack.provider.v1.RenameRequest.object:type_name -> dstack.provider.v1.Object
-	5,  // 50: dstack.provider.v1.LocateRequest.target:type_name -> dstack.provider.v1.Target
-	53, // 51: dstack.provider.v1.LocateResponse.located:type_name -> dstack.provider.v1.Located
-	5,  // 52: dstack.provider.v1.AdoptRequest.target:type_name -> dstack.provider.v1.Target
-	53, // 53: dstack.provider.v1.AdoptResponse.located:type_name -> dstack.provider.v1.Located
-	3,  // 54: dstack.provider.v1.Located.object:type_name -> dstack.provider.v1.Object
-	7,  // 55: dstack.provider.v1.Provider.Describe:input_type -> dstack.provider.v1.DescribeRequest
-	9,  // 56: dstack.provider.v1.Provider.Probe:input_type -> dstack.provider.v1.ProbeRequest
-	11, // 57: dstack.provider.v1.Provider.Open:input_type -> dstack.provider.v1.OpenRequest
-	13, // 58: dstack.provider.v1.Provider.Close:input_type -> dstack.provider.v1.CloseRequest
-	15, // 59: dstack.provider.v1.Provider.Plan:input_type -> dstack.provider.v1.PlanRequest
-	21, // 60: dstack.provider.v1.Provider.Read:input_type -> dstack.provider.v1.ReadRequest
-	24, // 61: dstack.provider.v1.Provider.Find:input_type -> dstack.provider.v1.FindRequest
-	26, // 62: dstack.provider.v1.Provider.List:input_type -> dstack.provider.v1.ListRequest
-	29, // 63: dstack.provider.v1.Provider.Change:input_type -> dstack.provider.v1.ChangeRequest
-	36, // 64: dstack.provider.v1.Provider.Offers:input_type -> dstack.provider.v1.OffersRequest
-	40, // 65: dstack.provider.v1.Provider.StopJob:input_type -> dstack.provider.v1.StopJobRequest
-	42, // 66: dstack.provider.v1.Provider.JobLogs:input_type -> dstack.provider.v1.JobLogsRequest
-	45, // 67: dstack.provider.v1.Provider.JobMetrics:input_type -> dstack.provider.v1.JobMetricsRequest
-	47, // 68: dstack.provider.v1.Provider.Rename:input_type -> dstack.provider.v1.RenameRequest
-	49, // 69: dstack.provider.v1.Provider.Locate:input_type -> dstack.provider.v1.LocateRequest
-	51, // 70: dstack.provider.v1.Provider.Adopt:input_type -> dstack.provider.v1.AdoptRequest
-	8,  // 71: dstack.provider.v1.Provider.Describe:output_type -> dstack.provider.v1.DescribeResponse
-	10, // 72: dstack.provider.v1.Provider.Probe:output_type -> dstack.provider.v1.ProbeResponse
-	12, // 73: dstack.provider.v1.Provider.Open:output_type -> dstack.provider.v1.OpenResponse
-	14, // 74: dstack.provider.v1.Provider.Close:output_type -> dstack.provider.v1.CloseResponse
-	17, // 75: dstack.provider.v1.Provider.Plan:output_type -> dstack.provider.v1.PlanResponse
-	22, // 76: dstack.provider.v1.Provider.Read:output_type -> dstack.provider.v1.ReadResponse
-	25, // 77: dstack.provider.v1.Provider.Find:output_type -> dstack.provider.v1.FindResponse
-	27, // 78: dstack.provider.v1.Provider.List:output_type -> dstack.provider.v1.ListResponse
-	33, // 79: dstack.provider.v1.Provider.Change:output_type -> dstack.provider.v1.ChangeResponse
-	38, // 80: dstack.provider.v1.Provider.Offers:output_type -> dstack.provider.v1.OffersResponse
-	41, // 81: dstack.provider.v1.Provider.StopJob:output_type -> dstack.provider.v1.StopJobResponse
-	43, // 82: dstack.provider.v1.Provider.JobLogs:output_type -> dstack.provider.v1.JobLogsResponse
-	46, // 83: dstack.provider.v1.Provider.JobMetrics:output_type -> dstack.provider.v1.JobMetricsResponse
-	48, // 84: dstack.provider.v1.Provider.Rename:output_type -> dstack.provider.v1.RenameResponse
-	50, // 85: dstack.provider.v1.Provider.Locate:output_type -> dstack.provider.v1.LocateResponse
-	52, // 86: dstack.provider.v1.Provider.Adopt:output_type -> dstack.provider.v1.AdoptResponse
-	71, // [71:87] is the sub-list for method output_type
-	55, // [55:71] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	5,  // 46: dstack.provider.v1.RenameRequest.target:type_name -> dstack.provider.v1.Target
+	3,  // 47: dstack.provider.v1.RenameRequest.object:type_name -> dstack.provider.v1.Object
+	5,  // 48: dstack.provider.v1.LocateRequest.target:type_name -> dstack.provider.v1.Target
+	51, // 49: dstack.provider.v1.LocateResponse.located:type_name -> dstack.provider.v1.Located
+	5,  // 50: dstack.provider.v1.AdoptRequest.target:type_name -> dstack.provider.v1.Target
+	51, // 51: dstack.provider.v1.AdoptResponse.located:type_name -> dstack.provider.v1.Located
+	3,  // 52: dstack.provider.v1.Located.object:type_name -> dstack.provider.v1.Object
+	7,  // 53: dstack.provider.v1.Provider.Describe:input_type -> dstack.provider.v1.DescribeRequest
+	9,  // 54: dstack.provider.v1.Provider.Probe:input_type -> dstack.provider.v1.ProbeRequest
+	11, // 55: dstack.provider.v1.Provider.Open:input_type -> dstack.provider.v1.OpenRequest
+	13, // 56: dstack.provider.v1.Provider.Close:input_type -> dstack.provider.v1.CloseRequest
+	15, // 57: dstack.provider.v1.Provider.Plan:input_type -> dstack.provider.v1.PlanRequest
+	21, // 58: dstack.provider.v1.Provider.Read:input_type -> dstack.provider.v1.ReadRequest
+	24, // 59: dstack.provider.v1.Provider.Find:input_type -> dstack.provider.v1.FindRequest
+	26, // 60: dstack.provider.v1.Provider.List:input_type -> dstack.provider.v1.ListRequest
+	29, // 61: dstack.provider.v1.Provider.Change:input_type -> dstack.provider.v1.ChangeRequest
+	36, // 62: dstack.provider.v1.Provider.Offers:input_type -> dstack.provider.v1.OffersRequest
+	40, // 63: dstack.provider.v1.Provider.StopJob:input_type -> dstack.provider.v1.StopJobRequest
+	42, // 64: dstack.provider.v1.Provider.JobLogs:input_type -> dstack.provider.v1.JobLogsRequest
+	45, // 65: dstack.provider.v1.Provider.Rename:input_type -> dstack.provider.v1.RenameRequest
+	47, // 66: dstack.provider.v1.Provider.Locate:input_type -> dstack.provider.v1.LocateRequest
+	49, // 67: dstack.provider.v1.Provider.Adopt:input_type -> dstack.provider.v1.AdoptRequest
+	8,  // 68: dstack.provider.v1.Provider.Describe:output_type -> dstack.provider.v1.DescribeResponse
+	10, // 69: dstack.provider.v1.Provider.Probe:output_type -> dstack.provider.v1.ProbeResponse
+	12, // 70: dstack.provider.v1.Provider.Open:output_type -> dstack.provider.v1.OpenResponse
+	14, // 71: dstack.provider.v1.Provider.Close:output_type -> dstack.provider.v1.CloseResponse
+	17, // 72: dstack.provider.v1.Provider.Plan:output_type -> dstack.provider.v1.PlanResponse
+	22, // 73: dstack.provider.v1.Provider.Read:output_type -> dstack.provider.v1.ReadResponse
+	25, // 74: dstack.provider.v1.Provider.Find:output_type -> dstack.provider.v1.FindResponse
+	27, // 75: dstack.provider.v1.Provider.List:output_type -> dstack.provider.v1.ListResponse
+	33, // 76: dstack.provider.v1.Provider.Change:output_type -> dstack.provider.v1.ChangeResponse
+	38, // 77: dstack.provider.v1.Provider.Offers:output_type -> dstack.provider.v1.OffersResponse
+	41, // 78: dstack.provider.v1.Provider.StopJob:output_type -> dstack.provider.v1.StopJobResponse
+	43, // 79: dstack.provider.v1.Provider.JobLogs:output_type -> dstack.provider.v1.JobLogsResponse
+	46, // 80: dstack.provider.v1.Provider.Rename:output_type -> dstack.provider.v1.RenameResponse
+	48, // 81: dstack.provider.v1.Provider.Locate:output_type -> dstack.provider.v1.LocateResponse
+	50, // 82: dstack.provider.v1.Provider.Adopt:output_type -> dstack.provider.v1.AdoptResponse
+	68, // [68:83] is the sub-list for method output_type
+	53, // [53:68] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_provider_proto_init() }
@@ -3618,7 +3480,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   53,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
