@@ -227,6 +227,18 @@ func (l *Live) Block(o Options, height int) []string {
 	return append(lines, clip(l.counts(), o.width()))
 }
 
+// Rows is how many rows of a terminal of that width lines take that may have been drawn for a wider one.
+func Rows(lines []string, width int) int {
+	if width <= 0 {
+		return len(lines)
+	}
+	rows := 0
+	for _, line := range lines {
+		rows += max(1, (displayWidth(line)+width-1)/width)
+	}
+	return rows
+}
+
 func newest(list []Event, n int) []Event { return list[max(0, len(list)-max(n, 0)):] }
 
 // counts is the last line: "[3/7] 2 running, 2 waiting".

@@ -135,3 +135,10 @@ func TestTallies(t *testing.T) {
 		golden.Assert(t, "testdata/apply/"+name+".golden", tally.Text(Options{}))
 	}
 }
+
+func TestRowsOfABlockInATerminalThatIsNarrowerNow(t *testing.T) {
+	lines := []string{"", "1234567890", "\x1b[31m12345\x1b[0m", "日本日本"}
+	for width, want := range map[int]int{0: 4, 80: 4, 10: 4, 9: 5, 5: 6, 4: 8} {
+		require.Equal(t, want, Rows(lines, width), width)
+	}
+}

@@ -22,7 +22,7 @@ type progress struct {
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	drawn   int // lines of the block that are on the screen
+	drawn   []string // lines of the block that are on the screen
 	drawnAt time.Time
 	behind  bool              // something has happened since
 	flying  map[string]string // what is under way: by step, in words
@@ -140,15 +140,20 @@ func (g *progress) draw() {
 	}
 	g.erase()
 	o := g.app.options()
-	lines := g.live.Block(o, max(5, min(g.app.screen.height()-2, 20)))
+	height := g.app.screen.height()
+	if height <= 0 { // unknown
+		height = 24
+	}
+	lines := g.live.Block(o, min(height-2, 20))
 	fmt.Fprint(g.app.out, strings.Join(lines, "\n")+"\n")
-	g.drawn, g.drawnAt, g.behind = len(lines), g.app.now(), false
+	g.drawn, g.drawnAt, g.behind = lines, g.app.now(), false
 }
 
 func (g *progress) erase() {
-	if g.drawn > 0 {
-		fmt.Fprintf(g.app.out, "\x1b[%dA\x1b[J", g.drawn)
-		g.drawn = 0
+	if len(g.drawn) > 0 {
+		// Where the terminal was made narrower, it has broken the lines.
+		fmt.Fprintf(g.app.out, "\x1b[%dA\x1b[J", render.Rows(g.drawn, g.app.screen.width()))
+		g.drawn = nil
 	}
 }
 
