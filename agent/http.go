@@ -193,9 +193,9 @@ func (j *job) limited(limits api.Limits) (err error) {
 		spec := &j.rec.Spec
 		spec.MaxDuration, spec.StopGrace, spec.StopDuration, spec.Retry = limits.MaxDuration, limits.StopGrace, limits.StopDuration, limits.Retry
 		spec.InactivityDuration = limits.InactivityDuration
-		j.presence.Limit(limits.InactivityDuration)
 		err = disk.WriteJSON(filepath.Join(j.dir, recordFile), j.rec)
 	})
+	j.presence.Limit(limits.InactivityDuration) // not while the job is locked: see view
 	return err
 }
 

@@ -63,6 +63,8 @@ func (j *job) status() status {
 
 // view is the job as it is told, and a channel that is closed when that is no longer true. It does not ask the port.
 func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
+	// Asked before the job is locked: presence writes itself down while it is locked, and asks the job then.
+	since, alone := j.presence.Alone()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	v = api.Job{
@@ -80,7 +82,7 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 		v.HostKey = shell.Text(j.key.PublicKey())
 	}
 	v.WorkingDir = workingDir(runtime.Task{Dir: j.dir, Spec: j.rec.Spec})
-	if since, ok := j.presence.Alone(); ok && v.Status == api.StatusRunning {
+	if alone && v.Status == api.StatusRunning {
 		v.AloneSince = latest(since, j.st.StartedAt).UTC()
 	}
 	if j.ended {
