@@ -231,6 +231,21 @@ func TestAPartialPlanLeavesImportsOut(t *testing.T) {
 	l.apply(hcl)
 }
 
+func TestAnImportToADeferredBlockWaits(t *testing.T) {
+	l, there := lost(t, found)
+	hcl := "volume \"other\" {\n  region = \"us-east-1\"\n  size   = \"1GB\"\n}\nvolume \"data\" {\n  count  = volume.other.location == \"\" ? 1 : 2\n  region = \"us-east-1\"\n  size   = \"100GB\"\n}\n" +
+		takes("volume.data[0]", there["volume.data[0]"].ID)
+	p := l.plan(hcl)
+	require.Equal(t, []string{"create volume.other"}, actions(p))
+	require.Zero(t, p.Summary.Import, "it may be destroyed once the number is known")
+	require.Len(t, p.Deferred, 1)
+	_, err := l.carry(hcl, p)
+	require.NoError(t, err)
+	p = l.apply(hcl)
+	require.Equal(t, []string{"no-op volume.data[0]", "create volume.data[1]"}, actions(p))
+	require.Equal(t, 1, p.Summary.Import)
+}
+
 func TestASavedImportIsTakenOverAsItWasFound(t *testing.T) {
 	hcl := func(id string) string {
 		return "volume \"one\" {\n  region = \"us-east-1\"\n  size   = \"100GB\"\n}\n" + takes("volume.one", id)

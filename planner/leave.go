@@ -33,7 +33,7 @@ func (w *walk) leave() {
 			}
 			continue
 		}
-		if w.dropped[a.Block.Block] && !w.opts.Destroy {
+		if (w.dropped[a.Block.Block] || rec.imported != nil && w.isDropped(a.Block.Block)) && !w.opts.Destroy {
 			continue // deferred: nothing is known about it
 		}
 		why := w.whyDestroy(a, rec.Deposed)

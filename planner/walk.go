@@ -155,8 +155,8 @@ func (w *walk) freeze() {
 	}
 	for ref, rec := range w.records {
 		a := rec.addr
-		if ref.Deposed != "" || !w.isDropped(a.Block.Block) || w.items[a] != nil {
-			continue
+		if ref.Deposed != "" || !w.isDropped(a.Block.Block) || w.items[a] != nil || rec.imported != nil {
+			continue // what a deferred block may not even want is taken over when it is planned
 		}
 		it := &item{addr: a, name: rec.Address, kind: rec.Kind, object: schema.KindObject(rec.Kind), backend: rec.Backend, rec: rec, frozen: true,
 			action: plan.NoOp, want: rec.live(), planned: rec.live(), needs: slices.Clone(rec.Needs), forced: map[string]string{}}
