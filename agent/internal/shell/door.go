@@ -39,6 +39,8 @@ type Door struct {
 func (d *Door) Serve(ctx context.Context, conn net.Conn, person bool) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	leave := func() {}
+	defer func() { leave() }()
 	config := &ssh.ServerConfig{
 		ServerVersion: "SSH-2.0-dstack",
 		MaxAuthTries:  32, // an ssh-agent offers all that it has
@@ -47,6 +49,12 @@ func (d *Door) Serve(ctx context.Context, conn net.Conn, person bool) error {
 				return nil, fmt.Errorf("key %s may not enter", ssh.FingerprintSHA256(key))
 			}
 			return nil, nil
+		},
+		// Called before whoever came hears that they are in, so that nobody is in and not counted.
+		AuthLogCallback: func(_ ssh.ConnMetadata, _ string, err error) {
+			if err == nil && person {
+				leave = d.Presence.Enter()
+			}
 		},
 	}
 	config.AddHostKey(d.HostKey)
@@ -62,9 +70,6 @@ func (d *Door) Serve(ctx context.Context, conn net.Conn, person bool) error {
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		return err
-	}
-	if person {
-		defer d.Presence.Enter()()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
