@@ -412,6 +412,32 @@ func (r *Recorded) StopJob(ctx context.Context, address string, abort bool) erro
 	return stopper.StopJob(ctx, job, needs, abort)
 }
 
+// ConnectJob says where the agent of a job is reached from this machine, until r is closed.
+func (r *Recorded) ConnectJob(ctx context.Context, address string) (providers.Connection, error) {
+	var none providers.Connection
+	res := r.state.Resource(address)
+	if res == nil {
+		return none, fmt.Errorf("%s is not recorded", address)
+	}
+	b, err := r.open(ctx, res)
+	if err != nil {
+		return none, err
+	}
+	connector, ok := b.(providers.Connector)
+	if !ok {
+		return none, fmt.Errorf("jobs of backend %q cannot be entered", res.Backend)
+	}
+	job, needs, err := r.job(res)
+	if err != nil {
+		return none, err
+	}
+	c, err := connector.ConnectJob(ctx, job, needs)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return none, fmt.Errorf("jobs of backend %q cannot be entered", res.Backend)
+	}
+	return c, err
+}
+
 // Ended tells whether a job's status is final.
 func Ended(status string) bool { return isEnded(status) }
 

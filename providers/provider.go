@@ -117,6 +117,20 @@ type LogReader interface {
 	JobLogs(ctx context.Context, job Object[schema.Job], needs []Need, opts LogOptions, yield func(LogEntry) error) error
 }
 
+// Connector is a backend whose jobs can be entered from this machine. A handle to another process always is one, and its
+// method returns errors.ErrUnsupported where the provider is none.
+type Connector interface {
+	// ConnectJob says where the agent of a job is reached, and lets in whoever may enter. What it says holds until the
+	// backend is closed.
+	ConnectJob(ctx context.Context, job Object[schema.Job], needs []Need) (Connection, error)
+}
+
+// Connection is where the agent of a job is reached from this machine.
+type Connection struct {
+	Folder string // in which the agent's socket is
+	Job    string // the job's id with its agent
+}
+
 // LogOptions selects output.
 type LogOptions struct {
 	Follow   bool

@@ -86,7 +86,7 @@ func Fate(job api.Job) string {
 // Update tells a running job's agent what has changed for it.
 func Update(ctx context.Context, c *client.Client, id string, job schema.Job) (api.Job, error) {
 	seen, err := c.Limit(ctx, id, api.Limits{
-		MaxDuration: Limit(job.MaxDuration), StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), Retry: Retry(job),
+		InactivityDuration: Limit(job.InactivityDuration), MaxDuration: Limit(job.MaxDuration), StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), Retry: Retry(job),
 	})
 	return seen, Error(err)
 }

@@ -72,7 +72,7 @@ func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error
 		Labels: map[string]string{
 			api.LabelLineage: op.Lineage, api.LabelAddress: op.Address, api.LabelIdempotencyKey: op.Key, api.LabelAttempt: strconv.Itoa(max(1, op.Attempt)),
 		},
-		StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), MaxDuration: Limit(job.MaxDuration),
+		StopGrace: job.StopGrace.AsDuration(), StopDuration: Limit(job.StopDuration), MaxDuration: Limit(job.MaxDuration), InactivityDuration: Limit(job.InactivityDuration),
 		Attempt: max(1, op.Attempt), Retry: Retry(job),
 	}
 	if place.InDocker(job) {

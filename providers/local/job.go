@@ -268,3 +268,37 @@ func (b *backend) JobLogs(ctx context.Context, job providers.Object[schema.Job],
 	defer c.Close()
 	return host.Logs(ctx, c, job.ID, opts, yield)
 }
+
+// ConnectJob says where the job's agent listens, after telling it who may enter: our own key, and those of its instance.
+func (b *backend) ConnectJob(ctx context.Context, job providers.Object[schema.Job], _ []providers.Need) (providers.Connection, error) {
+	var none providers.Connection
+	p, err := known(job)
+	if err != nil {
+		return none, err
+	}
+	c, err := b.agentOf(ctx, job)
+	if isGone(err) {
+		return none, providers.Errorf(providers.NotFound, "the instance of job %s is gone", job.Value.Name)
+	}
+	if err != nil {
+		return none, failed(err)
+	}
+	defer c.Close()
+	own, err := host.OwnKey(b.home)
+	if err != nil {
+		return none, failed(err)
+	}
+	t, err := b.instances.tagged(p.Instance)
+	if err != nil {
+		return none, failed(err)
+	}
+	on, err := b.instances.value(t)
+	if err != nil {
+		return none, failed(err)
+	}
+	keys := append([]string{host.PublicText(own.PublicKey())}, on.AuthorizedKeys...)
+	if err := c.SetAccess(ctx, api.Access{AuthorizedKeys: keys}); err != nil {
+		return none, host.Error(err)
+	}
+	return providers.Connection{Folder: b.instances.dir(p.Instance), Job: job.ID}, nil
+}

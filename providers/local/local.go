@@ -76,7 +76,7 @@ func (p *Provider) Open(ctx context.Context, config providers.BackendConfig) (pr
 		return nil, providers.Errorf(providers.Internal, "this machine has no identity: %w", err)
 	}
 	b := &backend{
-		name: config.Name, runtime: config.Runtime, root: s.root, agent: config.Paths.Agent, content: content.Store(config.Paths.Content), identity: id, ask: p.options.Ask, ready: s.ready,
+		name: config.Name, runtime: config.Runtime, root: s.root, home: config.Paths.Home, agent: config.Paths.Agent, content: content.Store(config.Paths.Content), identity: id, ask: p.options.Ask, ready: s.ready,
 	}
 	b.instances = shelf[schema.Instance]{root: s.root, kind: addr.KindInstance, kept: withoutEnv}
 	b.volumes = shelf[schema.Volume]{root: s.root, kind: addr.KindVolume}
@@ -94,6 +94,7 @@ type backend struct {
 	name     string
 	runtime  string // as the backend block says
 	root     string
+	home     string        // DSTACK_HOME
 	agent    string        // the program dstack-agent
 	content  content.Store // what jobs get as repo and files
 	identity string

@@ -93,6 +93,7 @@ func (c *client) Open(ctx context.Context, config providers.BackendConfig) (prov
 		return nil, err
 	}
 	b.identity, b.kinds, b.renames, b.imports = resp.GetIdentity(), resp.GetKinds(), resp.GetRenames(), resp.GetImports()
+	b.connects = resp.GetConnects()
 	return b.withAbilities(resp), nil
 }
 
@@ -103,6 +104,7 @@ type backend struct {
 	identity string
 	kinds    []string
 	renames  bool
+	connects bool
 	imports  bool
 
 	lock chan struct{} // of what follows; a channel, so that who waits for a slow Open can give up

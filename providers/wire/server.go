@@ -148,6 +148,7 @@ func (s *server) Open(ctx context.Context, req *pb.OpenRequest) (*pb.OpenRespons
 	_, resp.Offers = b.(providers.Offerer)
 	_, resp.Stops = b.(providers.Stopper)
 	_, resp.Logs = b.(providers.LogReader)
+	_, resp.Connects = b.(providers.Connector)
 	_, resp.Renames = b.(providers.Renamer)
 	_, resp.Imports = b.(providers.Importer)
 	s.mu.Lock()

@@ -687,6 +687,7 @@ type OpenResponse struct {
 	Logs          bool                   `protobuf:"varint,6,opt,name=logs,proto3" json:"logs,omitempty"`
 	Renames       bool                   `protobuf:"varint,7,opt,name=renames,proto3" json:"renames,omitempty"`
 	Imports       bool                   `protobuf:"varint,8,opt,name=imports,proto3" json:"imports,omitempty"`
+	Connects      bool                   `protobuf:"varint,9,opt,name=connects,proto3" json:"connects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -773,6 +774,13 @@ func (x *OpenResponse) GetRenames() bool {
 func (x *OpenResponse) GetImports() bool {
 	if x != nil {
 		return x.Imports
+	}
+	return false
+}
+
+func (x *OpenResponse) GetConnects() bool {
+	if x != nil {
+		return x.Connects
 	}
 	return false
 }
@@ -2346,6 +2354,118 @@ func (x *OfferItem) GetOffer() []byte {
 	return nil
 }
 
+type ConnectJobRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Backend       uint64                 `protobuf:"varint,1,opt,name=backend,proto3" json:"backend,omitempty"`
+	Job           *Object                `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	Needs         []*Need                `protobuf:"bytes,3,rep,name=needs,proto3" json:"needs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectJobRequest) Reset() {
+	*x = ConnectJobRequest{}
+	mi := &file_provider_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectJobRequest) ProtoMessage() {}
+
+func (x *ConnectJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectJobRequest.ProtoReflect.Descriptor instead.
+func (*ConnectJobRequest) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ConnectJobRequest) GetBackend() uint64 {
+	if x != nil {
+		return x.Backend
+	}
+	return 0
+}
+
+func (x *ConnectJobRequest) GetJob() *Object {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *ConnectJobRequest) GetNeeds() []*Need {
+	if x != nil {
+		return x.Needs
+	}
+	return nil
+}
+
+type ConnectJobResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Folder        string                 `protobuf:"bytes,1,opt,name=folder,proto3" json:"folder,omitempty"` // on this machine, in which the socket of the job's agent is
+	Job           string                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`       // its id with that agent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectJobResponse) Reset() {
+	*x = ConnectJobResponse{}
+	mi := &file_provider_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectJobResponse) ProtoMessage() {}
+
+func (x *ConnectJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_provider_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectJobResponse.ProtoReflect.Descriptor instead.
+func (*ConnectJobResponse) Descriptor() ([]byte, []int) {
+	return file_provider_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ConnectJobResponse) GetFolder() string {
+	if x != nil {
+		return x.Folder
+	}
+	return ""
+}
+
+func (x *ConnectJobResponse) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
 type StopJobRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Backend       uint64                 `protobuf:"varint,1,opt,name=backend,proto3" json:"backend,omitempty"`
@@ -2358,7 +2478,7 @@ type StopJobRequest struct {
 
 func (x *StopJobRequest) Reset() {
 	*x = StopJobRequest{}
-	mi := &file_provider_proto_msgTypes[38]
+	mi := &file_provider_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2370,7 +2490,7 @@ func (x *StopJobRequest) String() string {
 func (*StopJobRequest) ProtoMessage() {}
 
 func (x *StopJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[38]
+	mi := &file_provider_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2383,7 +2503,7 @@ func (x *StopJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopJobRequest.ProtoReflect.Descriptor instead.
 func (*StopJobRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{38}
+	return file_provider_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *StopJobRequest) GetBackend() uint64 {
@@ -2422,7 +2542,7 @@ type StopJobResponse struct {
 
 func (x *StopJobResponse) Reset() {
 	*x = StopJobResponse{}
-	mi := &file_provider_proto_msgTypes[39]
+	mi := &file_provider_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2434,7 +2554,7 @@ func (x *StopJobResponse) String() string {
 func (*StopJobResponse) ProtoMessage() {}
 
 func (x *StopJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[39]
+	mi := &file_provider_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2447,7 +2567,7 @@ func (x *StopJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopJobResponse.ProtoReflect.Descriptor instead.
 func (*StopJobResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{39}
+	return file_provider_proto_rawDescGZIP(), []int{41}
 }
 
 type JobLogsRequest struct {
@@ -2468,7 +2588,7 @@ type JobLogsRequest struct {
 
 func (x *JobLogsRequest) Reset() {
 	*x = JobLogsRequest{}
-	mi := &file_provider_proto_msgTypes[40]
+	mi := &file_provider_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2480,7 +2600,7 @@ func (x *JobLogsRequest) String() string {
 func (*JobLogsRequest) ProtoMessage() {}
 
 func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[40]
+	mi := &file_provider_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2493,7 +2613,7 @@ func (x *JobLogsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsRequest.ProtoReflect.Descriptor instead.
 func (*JobLogsRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{40}
+	return file_provider_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *JobLogsRequest) GetBackend() uint64 {
@@ -2575,7 +2695,7 @@ type JobLogsResponse struct {
 
 func (x *JobLogsResponse) Reset() {
 	*x = JobLogsResponse{}
-	mi := &file_provider_proto_msgTypes[41]
+	mi := &file_provider_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2587,7 +2707,7 @@ func (x *JobLogsResponse) String() string {
 func (*JobLogsResponse) ProtoMessage() {}
 
 func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[41]
+	mi := &file_provider_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2600,7 +2720,7 @@ func (x *JobLogsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobLogsResponse.ProtoReflect.Descriptor instead.
 func (*JobLogsResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{41}
+	return file_provider_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *JobLogsResponse) GetItems() []*LogEntry {
@@ -2623,7 +2743,7 @@ type LogEntry struct {
 
 func (x *LogEntry) Reset() {
 	*x = LogEntry{}
-	mi := &file_provider_proto_msgTypes[42]
+	mi := &file_provider_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2755,7 @@ func (x *LogEntry) String() string {
 func (*LogEntry) ProtoMessage() {}
 
 func (x *LogEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[42]
+	mi := &file_provider_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2768,7 @@ func (x *LogEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogEntry.ProtoReflect.Descriptor instead.
 func (*LogEntry) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{42}
+	return file_provider_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *LogEntry) GetTimeUnixNanos() int64 {
@@ -2697,7 +2817,7 @@ type RenameRequest struct {
 
 func (x *RenameRequest) Reset() {
 	*x = RenameRequest{}
-	mi := &file_provider_proto_msgTypes[43]
+	mi := &file_provider_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2709,7 +2829,7 @@ func (x *RenameRequest) String() string {
 func (*RenameRequest) ProtoMessage() {}
 
 func (x *RenameRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[43]
+	mi := &file_provider_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2722,7 +2842,7 @@ func (x *RenameRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameRequest.ProtoReflect.Descriptor instead.
 func (*RenameRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{43}
+	return file_provider_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RenameRequest) GetTarget() *Target {
@@ -2754,7 +2874,7 @@ type RenameResponse struct {
 
 func (x *RenameResponse) Reset() {
 	*x = RenameResponse{}
-	mi := &file_provider_proto_msgTypes[44]
+	mi := &file_provider_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2766,7 +2886,7 @@ func (x *RenameResponse) String() string {
 func (*RenameResponse) ProtoMessage() {}
 
 func (x *RenameResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[44]
+	mi := &file_provider_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2779,7 +2899,7 @@ func (x *RenameResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenameResponse.ProtoReflect.Descriptor instead.
 func (*RenameResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{44}
+	return file_provider_proto_rawDescGZIP(), []int{46}
 }
 
 type LocateRequest struct {
@@ -2792,7 +2912,7 @@ type LocateRequest struct {
 
 func (x *LocateRequest) Reset() {
 	*x = LocateRequest{}
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2804,7 +2924,7 @@ func (x *LocateRequest) String() string {
 func (*LocateRequest) ProtoMessage() {}
 
 func (x *LocateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[45]
+	mi := &file_provider_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2817,7 +2937,7 @@ func (x *LocateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateRequest.ProtoReflect.Descriptor instead.
 func (*LocateRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{45}
+	return file_provider_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LocateRequest) GetTarget() *Target {
@@ -2843,7 +2963,7 @@ type LocateResponse struct {
 
 func (x *LocateResponse) Reset() {
 	*x = LocateResponse{}
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2855,7 +2975,7 @@ func (x *LocateResponse) String() string {
 func (*LocateResponse) ProtoMessage() {}
 
 func (x *LocateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[46]
+	mi := &file_provider_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2868,7 +2988,7 @@ func (x *LocateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateResponse.ProtoReflect.Descriptor instead.
 func (*LocateResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{46}
+	return file_provider_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *LocateResponse) GetLocated() *Located {
@@ -2891,7 +3011,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2903,7 +3023,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[47]
+	mi := &file_provider_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2916,7 +3036,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{47}
+	return file_provider_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AdoptRequest) GetTarget() *Target {
@@ -2963,7 +3083,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3095,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[48]
+	mi := &file_provider_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3108,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{48}
+	return file_provider_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AdoptResponse) GetLocated() *Located {
@@ -3012,7 +3132,7 @@ type Located struct {
 
 func (x *Located) Reset() {
 	*x = Located{}
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3024,7 +3144,7 @@ func (x *Located) String() string {
 func (*Located) ProtoMessage() {}
 
 func (x *Located) ProtoReflect() protoreflect.Message {
-	mi := &file_provider_proto_msgTypes[49]
+	mi := &file_provider_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3037,7 +3157,7 @@ func (x *Located) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Located.ProtoReflect.Descriptor instead.
 func (*Located) Descriptor() ([]byte, []int) {
-	return file_provider_proto_rawDescGZIP(), []int{49}
+	return file_provider_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Located) GetObject() *Object {
@@ -3115,7 +3235,7 @@ const file_provider_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\fR\x04text\";\n" +
 	"\vOpenRequest\x12\x16\n" +
 	"\x06config\x18\x01 \x01(\fR\x06config\x12\x14\n" +
-	"\x05paths\x18\x02 \x01(\fR\x05paths\"\xd0\x01\n" +
+	"\x05paths\x18\x02 \x01(\fR\x05paths\"\xec\x01\n" +
 	"\fOpenResponse\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\x12\x1a\n" +
 	"\bidentity\x18\x02 \x01(\tR\bidentity\x12\x14\n" +
@@ -3124,7 +3244,8 @@ const file_provider_proto_rawDesc = "" +
 	"\x05stops\x18\x05 \x01(\bR\x05stops\x12\x12\n" +
 	"\x04logs\x18\x06 \x01(\bR\x04logs\x12\x18\n" +
 	"\arenames\x18\a \x01(\bR\arenames\x12\x18\n" +
-	"\aimports\x18\b \x01(\bR\aimports\"(\n" +
+	"\aimports\x18\b \x01(\bR\aimports\x12\x1a\n" +
+	"\bconnects\x18\t \x01(\bR\bconnects\"(\n" +
 	"\fCloseRequest\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\"\x0f\n" +
 	"\rCloseResponse\"u\n" +
@@ -3222,7 +3343,14 @@ const file_provider_proto_rawDesc = "" +
 	"\x05items\x18\x01 \x03(\v2\x1d.dstack.provider.v1.OfferItemR\x05items\"5\n" +
 	"\tOfferItem\x12\x12\n" +
 	"\x04need\x18\x01 \x01(\rR\x04need\x12\x14\n" +
-	"\x05offer\x18\x02 \x01(\fR\x05offer\"\x9e\x01\n" +
+	"\x05offer\x18\x02 \x01(\fR\x05offer\"\x8b\x01\n" +
+	"\x11ConnectJobRequest\x12\x18\n" +
+	"\abackend\x18\x01 \x01(\x04R\abackend\x12,\n" +
+	"\x03job\x18\x02 \x01(\v2\x1a.dstack.provider.v1.ObjectR\x03job\x12.\n" +
+	"\x05needs\x18\x03 \x03(\v2\x18.dstack.provider.v1.NeedR\x05needs\">\n" +
+	"\x12ConnectJobResponse\x12\x16\n" +
+	"\x06folder\x18\x01 \x01(\tR\x06folder\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\tR\x03job\"\x9e\x01\n" +
 	"\x0eStopJobRequest\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\x12,\n" +
 	"\x03job\x18\x02 \x01(\v2\x1a.dstack.provider.v1.ObjectR\x03job\x12.\n" +
@@ -3282,7 +3410,8 @@ const file_provider_proto_rawDesc = "" +
 	"\x17CHANGE_VERB_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CHANGE_VERB_CREATE\x10\x01\x12\x16\n" +
 	"\x12CHANGE_VERB_UPDATE\x10\x02\x12\x16\n" +
-	"\x12CHANGE_VERB_DELETE\x10\x032\xc6\t\n" +
+	"\x12CHANGE_VERB_DELETE\x10\x032\xa3\n" +
+	"\n" +
 	"\bProvider\x12U\n" +
 	"\bDescribe\x12#.dstack.provider.v1.DescribeRequest\x1a$.dstack.provider.v1.DescribeResponse\x12N\n" +
 	"\x05Probe\x12 .dstack.provider.v1.ProbeRequest\x1a!.dstack.provider.v1.ProbeResponse0\x01\x12I\n" +
@@ -3295,7 +3424,9 @@ const file_provider_proto_rawDesc = "" +
 	"\x06Change\x12!.dstack.provider.v1.ChangeRequest\x1a\".dstack.provider.v1.ChangeResponse(\x010\x01\x12Q\n" +
 	"\x06Offers\x12!.dstack.provider.v1.OffersRequest\x1a\".dstack.provider.v1.OffersResponse0\x01\x12R\n" +
 	"\aStopJob\x12\".dstack.provider.v1.StopJobRequest\x1a#.dstack.provider.v1.StopJobResponse\x12T\n" +
-	"\aJobLogs\x12\".dstack.provider.v1.JobLogsRequest\x1a#.dstack.provider.v1.JobLogsResponse0\x01\x12O\n" +
+	"\aJobLogs\x12\".dstack.provider.v1.JobLogsRequest\x1a#.dstack.provider.v1.JobLogsResponse0\x01\x12[\n" +
+	"\n" +
+	"ConnectJob\x12%.dstack.provider.v1.ConnectJobRequest\x1a&.dstack.provider.v1.ConnectJobResponse\x12O\n" +
 	"\x06Rename\x12!.dstack.provider.v1.RenameRequest\x1a\".dstack.provider.v1.RenameResponse\x12O\n" +
 	"\x06Locate\x12!.dstack.provider.v1.LocateRequest\x1a\".dstack.provider.v1.LocateResponse\x12L\n" +
 	"\x05Adopt\x12 .dstack.provider.v1.AdoptRequest\x1a!.dstack.provider.v1.AdoptResponseB9Z7github.com/dstackai/dstack-planner/providers/wire/protob\x06proto3"
@@ -3313,64 +3444,66 @@ func file_provider_proto_rawDescGZIP() []byte {
 }
 
 var file_provider_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_provider_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_provider_proto_goTypes = []any{
-	(Presence)(0),            // 0: dstack.provider.v1.Presence
-	(ChangeVerb)(0),          // 1: dstack.provider.v1.ChangeVerb
-	(*Value)(nil),            // 2: dstack.provider.v1.Value
-	(*Object)(nil),           // 3: dstack.provider.v1.Object
-	(*Error)(nil),            // 4: dstack.provider.v1.Error
-	(*Target)(nil),           // 5: dstack.provider.v1.Target
-	(*Need)(nil),             // 6: dstack.provider.v1.Need
-	(*DescribeRequest)(nil),  // 7: dstack.provider.v1.DescribeRequest
-	(*DescribeResponse)(nil), // 8: dstack.provider.v1.DescribeResponse
-	(*ProbeRequest)(nil),     // 9: dstack.provider.v1.ProbeRequest
-	(*ProbeResponse)(nil),    // 10: dstack.provider.v1.ProbeResponse
-	(*OpenRequest)(nil),      // 11: dstack.provider.v1.OpenRequest
-	(*OpenResponse)(nil),     // 12: dstack.provider.v1.OpenResponse
-	(*CloseRequest)(nil),     // 13: dstack.provider.v1.CloseRequest
-	(*CloseResponse)(nil),    // 14: dstack.provider.v1.CloseResponse
-	(*PlanRequest)(nil),      // 15: dstack.provider.v1.PlanRequest
-	(*PlanItem)(nil),         // 16: dstack.provider.v1.PlanItem
-	(*PlanResponse)(nil),     // 17: dstack.provider.v1.PlanResponse
-	(*PlannedItem)(nil),      // 18: dstack.provider.v1.PlannedItem
-	(*ReplaceReason)(nil),    // 19: dstack.provider.v1.ReplaceReason
-	(*PlannedSupport)(nil),   // 20: dstack.provider.v1.PlannedSupport
-	(*ReadRequest)(nil),      // 21: dstack.provider.v1.ReadRequest
-	(*ReadResponse)(nil),     // 22: dstack.provider.v1.ReadResponse
-	(*ObservedItem)(nil),     // 23: dstack.provider.v1.ObservedItem
-	(*FindRequest)(nil),      // 24: dstack.provider.v1.FindRequest
-	(*FindResponse)(nil),     // 25: dstack.provider.v1.FindResponse
-	(*ListRequest)(nil),      // 26: dstack.provider.v1.ListRequest
-	(*ListResponse)(nil),     // 27: dstack.provider.v1.ListResponse
-	(*FoundItem)(nil),        // 28: dstack.provider.v1.FoundItem
-	(*ChangeRequest)(nil),    // 29: dstack.provider.v1.ChangeRequest
-	(*ChangeStart)(nil),      // 30: dstack.provider.v1.ChangeStart
-	(*ChangeAck)(nil),        // 31: dstack.provider.v1.ChangeAck
-	(*ChangeCancel)(nil),     // 32: dstack.provider.v1.ChangeCancel
-	(*ChangeResponse)(nil),   // 33: dstack.provider.v1.ChangeResponse
-	(*ChangeReport)(nil),     // 34: dstack.provider.v1.ChangeReport
-	(*ChangeResult)(nil),     // 35: dstack.provider.v1.ChangeResult
-	(*OffersRequest)(nil),    // 36: dstack.provider.v1.OffersRequest
-	(*Requirements)(nil),     // 37: dstack.provider.v1.Requirements
-	(*OffersResponse)(nil),   // 38: dstack.provider.v1.OffersResponse
-	(*OfferItem)(nil),        // 39: dstack.provider.v1.OfferItem
-	(*StopJobRequest)(nil),   // 40: dstack.provider.v1.StopJobRequest
-	(*StopJobResponse)(nil),  // 41: dstack.provider.v1.StopJobResponse
-	(*JobLogsRequest)(nil),   // 42: dstack.provider.v1.JobLogsRequest
-	(*JobLogsResponse)(nil),  // 43: dstack.provider.v1.JobLogsResponse
-	(*LogEntry)(nil),         // 44: dstack.provider.v1.LogEntry
-	(*RenameRequest)(nil),    // 45: dstack.provider.v1.RenameRequest
-	(*RenameResponse)(nil),   // 46: dstack.provider.v1.RenameResponse
-	(*LocateRequest)(nil),    // 47: dstack.provider.v1.LocateRequest
-	(*LocateResponse)(nil),   // 48: dstack.provider.v1.LocateResponse
-	(*AdoptRequest)(nil),     // 49: dstack.provider.v1.AdoptRequest
-	(*AdoptResponse)(nil),    // 50: dstack.provider.v1.AdoptResponse
-	(*Located)(nil),          // 51: dstack.provider.v1.Located
-	nil,                      // 52: dstack.provider.v1.Value.PartialEntry
+	(Presence)(0),              // 0: dstack.provider.v1.Presence
+	(ChangeVerb)(0),            // 1: dstack.provider.v1.ChangeVerb
+	(*Value)(nil),              // 2: dstack.provider.v1.Value
+	(*Object)(nil),             // 3: dstack.provider.v1.Object
+	(*Error)(nil),              // 4: dstack.provider.v1.Error
+	(*Target)(nil),             // 5: dstack.provider.v1.Target
+	(*Need)(nil),               // 6: dstack.provider.v1.Need
+	(*DescribeRequest)(nil),    // 7: dstack.provider.v1.DescribeRequest
+	(*DescribeResponse)(nil),   // 8: dstack.provider.v1.DescribeResponse
+	(*ProbeRequest)(nil),       // 9: dstack.provider.v1.ProbeRequest
+	(*ProbeResponse)(nil),      // 10: dstack.provider.v1.ProbeResponse
+	(*OpenRequest)(nil),        // 11: dstack.provider.v1.OpenRequest
+	(*OpenResponse)(nil),       // 12: dstack.provider.v1.OpenResponse
+	(*CloseRequest)(nil),       // 13: dstack.provider.v1.CloseRequest
+	(*CloseResponse)(nil),      // 14: dstack.provider.v1.CloseResponse
+	(*PlanRequest)(nil),        // 15: dstack.provider.v1.PlanRequest
+	(*PlanItem)(nil),           // 16: dstack.provider.v1.PlanItem
+	(*PlanResponse)(nil),       // 17: dstack.provider.v1.PlanResponse
+	(*PlannedItem)(nil),        // 18: dstack.provider.v1.PlannedItem
+	(*ReplaceReason)(nil),      // 19: dstack.provider.v1.ReplaceReason
+	(*PlannedSupport)(nil),     // 20: dstack.provider.v1.PlannedSupport
+	(*ReadRequest)(nil),        // 21: dstack.provider.v1.ReadRequest
+	(*ReadResponse)(nil),       // 22: dstack.provider.v1.ReadResponse
+	(*ObservedItem)(nil),       // 23: dstack.provider.v1.ObservedItem
+	(*FindRequest)(nil),        // 24: dstack.provider.v1.FindRequest
+	(*FindResponse)(nil),       // 25: dstack.provider.v1.FindResponse
+	(*ListRequest)(nil),        // 26: dstack.provider.v1.ListRequest
+	(*ListResponse)(nil),       // 27: dstack.provider.v1.ListResponse
+	(*FoundItem)(nil),          // 28: dstack.provider.v1.FoundItem
+	(*ChangeRequest)(nil),      // 29: dstack.provider.v1.ChangeRequest
+	(*ChangeStart)(nil),        // 30: dstack.provider.v1.ChangeStart
+	(*ChangeAck)(nil),          // 31: dstack.provider.v1.ChangeAck
+	(*ChangeCancel)(nil),       // 32: dstack.provider.v1.ChangeCancel
+	(*ChangeResponse)(nil),     // 33: dstack.provider.v1.ChangeResponse
+	(*ChangeReport)(nil),       // 34: dstack.provider.v1.ChangeReport
+	(*ChangeResult)(nil),       // 35: dstack.provider.v1.ChangeResult
+	(*OffersRequest)(nil),      // 36: dstack.provider.v1.OffersRequest
+	(*Requirements)(nil),       // 37: dstack.provider.v1.Requirements
+	(*OffersResponse)(nil),     // 38: dstack.provider.v1.OffersResponse
+	(*OfferItem)(nil),          // 39: dstack.provider.v1.OfferItem
+	(*ConnectJobRequest)(nil),  // 40: dstack.provider.v1.ConnectJobRequest
+	(*ConnectJobResponse)(nil), // 41: dstack.provider.v1.ConnectJobResponse
+	(*StopJobRequest)(nil),     // 42: dstack.provider.v1.StopJobRequest
+	(*StopJobResponse)(nil),    // 43: dstack.provider.v1.StopJobResponse
+	(*JobLogsRequest)(nil),     // 44: dstack.provider.v1.JobLogsRequest
+	(*JobLogsResponse)(nil),    // 45: dstack.provider.v1.JobLogsResponse
+	(*LogEntry)(nil),           // 46: dstack.provider.v1.LogEntry
+	(*RenameRequest)(nil),      // 47: dstack.provider.v1.RenameRequest
+	(*RenameResponse)(nil),     // 48: dstack.provider.v1.RenameResponse
+	(*LocateRequest)(nil),      // 49: dstack.provider.v1.LocateRequest
+	(*LocateResponse)(nil),     // 50: dstack.provider.v1.LocateResponse
+	(*AdoptRequest)(nil),       // 51: dstack.provider.v1.AdoptRequest
+	(*AdoptResponse)(nil),      // 52: dstack.provider.v1.AdoptResponse
+	(*Located)(nil),            // 53: dstack.provider.v1.Located
+	nil,                        // 54: dstack.provider.v1.Value.PartialEntry
 }
 var file_provider_proto_depIdxs = []int32{
-	52, // 0: dstack.provider.v1.Value.partial:type_name -> dstack.provider.v1.Value.PartialEntry
+	54, // 0: dstack.provider.v1.Value.partial:type_name -> dstack.provider.v1.Value.PartialEntry
 	2,  // 1: dstack.provider.v1.Object.value:type_name -> dstack.provider.v1.Value
 	3,  // 2: dstack.provider.v1.Need.object:type_name -> dstack.provider.v1.Object
 	5,  // 3: dstack.provider.v1.PlanRequest.target:type_name -> dstack.provider.v1.Target
@@ -3411,53 +3544,57 @@ var file_provider_proto_depIdxs = []int32{
 	37, // 38: dstack.provider.v1.OffersRequest.needs:type_name -> dstack.provider.v1.Requirements
 	2,  // 39: dstack.provider.v1.Requirements.resources:type_name -> dstack.provider.v1.Value
 	39, // 40: dstack.provider.v1.OffersResponse.items:type_name -> dstack.provider.v1.OfferItem
-	3,  // 41: dstack.provider.v1.StopJobRequest.job:type_name -> dstack.provider.v1.Object
-	6,  // 42: dstack.provider.v1.StopJobRequest.needs:type_name -> dstack.provider.v1.Need
-	3,  // 43: dstack.provider.v1.JobLogsRequest.job:type_name -> dstack.provider.v1.Object
-	6,  // 44: dstack.provider.v1.JobLogsRequest.needs:type_name -> dstack.provider.v1.Need
-	44, // 45: dstack.provider.v1.JobLogsResponse.items:type_name -> dstack.provider.v1.LogEntry
-	5,  // 46: dstack.provider.v1.RenameRequest.target:type_name -> dstack.provider.v1.Target
-	3,  // 47: dstack.provider.v1.RenameRequest.object:type_name -> dstack.provider.v1.Object
-	5,  // 48: dstack.provider.v1.LocateRequest.target:type_name -> dstack.provider.v1.Target
-	51, // 49: dstack.provider.v1.LocateResponse.located:type_name -> dstack.provider.v1.Located
-	5,  // 50: dstack.provider.v1.AdoptRequest.target:type_name -> dstack.provider.v1.Target
-	51, // 51: dstack.provider.v1.AdoptResponse.located:type_name -> dstack.provider.v1.Located
-	3,  // 52: dstack.provider.v1.Located.object:type_name -> dstack.provider.v1.Object
-	7,  // 53: dstack.provider.v1.Provider.Describe:input_type -> dstack.provider.v1.DescribeRequest
-	9,  // 54: dstack.provider.v1.Provider.Probe:input_type -> dstack.provider.v1.ProbeRequest
-	11, // 55: dstack.provider.v1.Provider.Open:input_type -> dstack.provider.v1.OpenRequest
-	13, // 56: dstack.provider.v1.Provider.Close:input_type -> dstack.provider.v1.CloseRequest
-	15, // 57: dstack.provider.v1.Provider.Plan:input_type -> dstack.provider.v1.PlanRequest
-	21, // 58: dstack.provider.v1.Provider.Read:input_type -> dstack.provider.v1.ReadRequest
-	24, // 59: dstack.provider.v1.Provider.Find:input_type -> dstack.provider.v1.FindRequest
-	26, // 60: dstack.provider.v1.Provider.List:input_type -> dstack.provider.v1.ListRequest
-	29, // 61: dstack.provider.v1.Provider.Change:input_type -> dstack.provider.v1.ChangeRequest
-	36, // 62: dstack.provider.v1.Provider.Offers:input_type -> dstack.provider.v1.OffersRequest
-	40, // 63: dstack.provider.v1.Provider.StopJob:input_type -> dstack.provider.v1.StopJobRequest
-	42, // 64: dstack.provider.v1.Provider.JobLogs:input_type -> dstack.provider.v1.JobLogsRequest
-	45, // 65: dstack.provider.v1.Provider.Rename:input_type -> dstack.provider.v1.RenameRequest
-	47, // 66: dstack.provider.v1.Provider.Locate:input_type -> dstack.provider.v1.LocateRequest
-	49, // 67: dstack.provider.v1.Provider.Adopt:input_type -> dstack.provider.v1.AdoptRequest
-	8,  // 68: dstack.provider.v1.Provider.Describe:output_type -> dstack.provider.v1.DescribeResponse
-	10, // 69: dstack.provider.v1.Provider.Probe:output_type -> dstack.provider.v1.ProbeResponse
-	12, // 70: dstack.provider.v1.Provider.Open:output_type -> dstack.provider.v1.OpenResponse
-	14, // 71: dstack.provider.v1.Provider.Close:output_type -> dstack.provider.v1.CloseResponse
-	17, // 72: dstack.provider.v1.Provider.Plan:output_type -> dstack.provider.v1.PlanResponse
-	22, // 73: dstack.provider.v1.Provider.Read:output_type -> dstack.provider.v1.ReadResponse
-	25, // 74: dstack.provider.v1.Provider.Find:output_type -> dstack.provider.v1.FindResponse
-	27, // 75: dstack.provider.v1.Provider.List:output_type -> dstack.provider.v1.ListResponse
-	33, // 76: dstack.provider.v1.Provider.Change:output_type -> dstack.provider.v1.ChangeResponse
-	38, // 77: dstack.provider.v1.Provider.Offers:output_type -> dstack.provider.v1.OffersResponse
-	41, // 78: dstack.provider.v1.Provider.StopJob:output_type -> dstack.provider.v1.StopJobResponse
-	43, // 79: dstack.provider.v1.Provider.JobLogs:output_type -> dstack.provider.v1.JobLogsResponse
-	46, // 80: dstack.provider.v1.Provider.Rename:output_type -> dstack.provider.v1.RenameResponse
-	48, // 81: dstack.provider.v1.Provider.Locate:output_type -> dstack.provider.v1.LocateResponse
-	50, // 82: dstack.provider.v1.Provider.Adopt:output_type -> dstack.provider.v1.AdoptResponse
-	68, // [68:83] is the sub-list for method output_type
-	53, // [53:68] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	3,  // 41: dstack.provider.v1.ConnectJobRequest.job:type_name -> dstack.provider.v1.Object
+	6,  // 42: dstack.provider.v1.ConnectJobRequest.needs:type_name -> dstack.provider.v1.Need
+	3,  // 43: dstack.provider.v1.StopJobRequest.job:type_name -> dstack.provider.v1.Object
+	6,  // 44: dstack.provider.v1.StopJobRequest.needs:type_name -> dstack.provider.v1.Need
+	3,  // 45: dstack.provider.v1.JobLogsRequest.job:type_name -> dstack.provider.v1.Object
+	6,  // 46: dstack.provider.v1.JobLogsRequest.needs:type_name -> dstack.provider.v1.Need
+	46, // 47: dstack.provider.v1.JobLogsResponse.items:type_name -> dstack.provider.v1.LogEntry
+	5,  // 48: dstack.provider.v1.RenameRequest.target:type_name -> dstack.provider.v1.Target
+	3,  // 49: dstack.provider.v1.RenameRequest.object:type_name -> dstack.provider.v1.Object
+	5,  // 50: dstack.provider.v1.LocateRequest.target:type_name -> dstack.provider.v1.Target
+	53, // 51: dstack.provider.v1.LocateResponse.located:type_name -> dstack.provider.v1.Located
+	5,  // 52: dstack.provider.v1.AdoptRequest.target:type_name -> dstack.provider.v1.Target
+	53, // 53: dstack.provider.v1.AdoptResponse.located:type_name -> dstack.provider.v1.Located
+	3,  // 54: dstack.provider.v1.Located.object:type_name -> dstack.provider.v1.Object
+	7,  // 55: dstack.provider.v1.Provider.Describe:input_type -> dstack.provider.v1.DescribeRequest
+	9,  // 56: dstack.provider.v1.Provider.Probe:input_type -> dstack.provider.v1.ProbeRequest
+	11, // 57: dstack.provider.v1.Provider.Open:input_type -> dstack.provider.v1.OpenRequest
+	13, // 58: dstack.provider.v1.Provider.Close:input_type -> dstack.provider.v1.CloseRequest
+	15, // 59: dstack.provider.v1.Provider.Plan:input_type -> dstack.provider.v1.PlanRequest
+	21, // 60: dstack.provider.v1.Provider.Read:input_type -> dstack.provider.v1.ReadRequest
+	24, // 61: dstack.provider.v1.Provider.Find:input_type -> dstack.provider.v1.FindRequest
+	26, // 62: dstack.provider.v1.Provider.List:input_type -> dstack.provider.v1.ListRequest
+	29, // 63: dstack.provider.v1.Provider.Change:input_type -> dstack.provider.v1.ChangeRequest
+	36, // 64: dstack.provider.v1.Provider.Offers:input_type -> dstack.provider.v1.OffersRequest
+	42, // 65: dstack.provider.v1.Provider.StopJob:input_type -> dstack.provider.v1.StopJobRequest
+	44, // 66: dstack.provider.v1.Provider.JobLogs:input_type -> dstack.provider.v1.JobLogsRequest
+	40, // 67: dstack.provider.v1.Provider.ConnectJob:input_type -> dstack.provider.v1.ConnectJobRequest
+	47, // 68: dstack.provider.v1.Provider.Rename:input_type -> dstack.provider.v1.RenameRequest
+	49, // 69: dstack.provider.v1.Provider.Locate:input_type -> dstack.provider.v1.LocateRequest
+	51, // 70: dstack.provider.v1.Provider.Adopt:input_type -> dstack.provider.v1.AdoptRequest
+	8,  // 71: dstack.provider.v1.Provider.Describe:output_type -> dstack.provider.v1.DescribeResponse
+	10, // 72: dstack.provider.v1.Provider.Probe:output_type -> dstack.provider.v1.ProbeResponse
+	12, // 73: dstack.provider.v1.Provider.Open:output_type -> dstack.provider.v1.OpenResponse
+	14, // 74: dstack.provider.v1.Provider.Close:output_type -> dstack.provider.v1.CloseResponse
+	17, // 75: dstack.provider.v1.Provider.Plan:output_type -> dstack.provider.v1.PlanResponse
+	22, // 76: dstack.provider.v1.Provider.Read:output_type -> dstack.provider.v1.ReadResponse
+	25, // 77: dstack.provider.v1.Provider.Find:output_type -> dstack.provider.v1.FindResponse
+	27, // 78: dstack.provider.v1.Provider.List:output_type -> dstack.provider.v1.ListResponse
+	33, // 79: dstack.provider.v1.Provider.Change:output_type -> dstack.provider.v1.ChangeResponse
+	38, // 80: dstack.provider.v1.Provider.Offers:output_type -> dstack.provider.v1.OffersResponse
+	43, // 81: dstack.provider.v1.Provider.StopJob:output_type -> dstack.provider.v1.StopJobResponse
+	45, // 82: dstack.provider.v1.Provider.JobLogs:output_type -> dstack.provider.v1.JobLogsResponse
+	41, // 83: dstack.provider.v1.Provider.ConnectJob:output_type -> dstack.provider.v1.ConnectJobResponse
+	48, // 84: dstack.provider.v1.Provider.Rename:output_type -> dstack.provider.v1.RenameResponse
+	50, // 85: dstack.provider.v1.Provider.Locate:output_type -> dstack.provider.v1.LocateResponse
+	52, // 86: dstack.provider.v1.Provider.Adopt:output_type -> dstack.provider.v1.AdoptResponse
+	71, // [71:87] is the sub-list for method output_type
+	55, // [55:71] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_provider_proto_init() }
@@ -3480,7 +3617,7 @@ func file_provider_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_provider_proto_rawDesc), len(file_provider_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

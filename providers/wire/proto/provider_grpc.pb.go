@@ -22,21 +22,22 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Provider_Describe_FullMethodName = "/dstack.provider.v1.Provider/Describe"
-	Provider_Probe_FullMethodName    = "/dstack.provider.v1.Provider/Probe"
-	Provider_Open_FullMethodName     = "/dstack.provider.v1.Provider/Open"
-	Provider_Close_FullMethodName    = "/dstack.provider.v1.Provider/Close"
-	Provider_Plan_FullMethodName     = "/dstack.provider.v1.Provider/Plan"
-	Provider_Read_FullMethodName     = "/dstack.provider.v1.Provider/Read"
-	Provider_Find_FullMethodName     = "/dstack.provider.v1.Provider/Find"
-	Provider_List_FullMethodName     = "/dstack.provider.v1.Provider/List"
-	Provider_Change_FullMethodName   = "/dstack.provider.v1.Provider/Change"
-	Provider_Offers_FullMethodName   = "/dstack.provider.v1.Provider/Offers"
-	Provider_StopJob_FullMethodName  = "/dstack.provider.v1.Provider/StopJob"
-	Provider_JobLogs_FullMethodName  = "/dstack.provider.v1.Provider/JobLogs"
-	Provider_Rename_FullMethodName   = "/dstack.provider.v1.Provider/Rename"
-	Provider_Locate_FullMethodName   = "/dstack.provider.v1.Provider/Locate"
-	Provider_Adopt_FullMethodName    = "/dstack.provider.v1.Provider/Adopt"
+	Provider_Describe_FullMethodName   = "/dstack.provider.v1.Provider/Describe"
+	Provider_Probe_FullMethodName      = "/dstack.provider.v1.Provider/Probe"
+	Provider_Open_FullMethodName       = "/dstack.provider.v1.Provider/Open"
+	Provider_Close_FullMethodName      = "/dstack.provider.v1.Provider/Close"
+	Provider_Plan_FullMethodName       = "/dstack.provider.v1.Provider/Plan"
+	Provider_Read_FullMethodName       = "/dstack.provider.v1.Provider/Read"
+	Provider_Find_FullMethodName       = "/dstack.provider.v1.Provider/Find"
+	Provider_List_FullMethodName       = "/dstack.provider.v1.Provider/List"
+	Provider_Change_FullMethodName     = "/dstack.provider.v1.Provider/Change"
+	Provider_Offers_FullMethodName     = "/dstack.provider.v1.Provider/Offers"
+	Provider_StopJob_FullMethodName    = "/dstack.provider.v1.Provider/StopJob"
+	Provider_JobLogs_FullMethodName    = "/dstack.provider.v1.Provider/JobLogs"
+	Provider_ConnectJob_FullMethodName = "/dstack.provider.v1.Provider/ConnectJob"
+	Provider_Rename_FullMethodName     = "/dstack.provider.v1.Provider/Rename"
+	Provider_Locate_FullMethodName     = "/dstack.provider.v1.Provider/Locate"
+	Provider_Adopt_FullMethodName      = "/dstack.provider.v1.Provider/Adopt"
 )
 
 // ProviderClient is the client API for Provider service.
@@ -60,6 +61,7 @@ type ProviderClient interface {
 	Offers(ctx context.Context, in *OffersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OffersResponse], error)
 	StopJob(ctx context.Context, in *StopJobRequest, opts ...grpc.CallOption) (*StopJobResponse, error)
 	JobLogs(ctx context.Context, in *JobLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[JobLogsResponse], error)
+	ConnectJob(ctx context.Context, in *ConnectJobRequest, opts ...grpc.CallOption) (*ConnectJobResponse, error)
 	Rename(ctx context.Context, in *RenameRequest, opts ...grpc.CallOption) (*RenameResponse, error)
 	Locate(ctx context.Context, in *LocateRequest, opts ...grpc.CallOption) (*LocateResponse, error)
 	Adopt(ctx context.Context, in *AdoptRequest, opts ...grpc.CallOption) (*AdoptResponse, error)
@@ -241,6 +243,16 @@ func (c *providerClient) JobLogs(ctx context.Context, in *JobLogsRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Provider_JobLogsClient = grpc.ServerStreamingClient[JobLogsResponse]
 
+func (c *providerClient) ConnectJob(ctx context.Context, in *ConnectJobRequest, opts ...grpc.CallOption) (*ConnectJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectJobResponse)
+	err := c.cc.Invoke(ctx, Provider_ConnectJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *providerClient) Rename(ctx context.Context, in *RenameRequest, opts ...grpc.CallOption) (*RenameResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RenameResponse)
@@ -292,6 +304,7 @@ type ProviderServer interface {
 	Offers(*OffersRequest, grpc.ServerStreamingServer[OffersResponse]) error
 	StopJob(context.Context, *StopJobRequest) (*StopJobResponse, error)
 	JobLogs(*JobLogsRequest, grpc.ServerStreamingServer[JobLogsResponse]) error
+	ConnectJob(context.Context, *ConnectJobRequest) (*ConnectJobResponse, error)
 	Rename(context.Context, *RenameRequest) (*RenameResponse, error)
 	Locate(context.Context, *LocateRequest) (*LocateResponse, error)
 	Adopt(context.Context, *AdoptRequest) (*AdoptResponse, error)
@@ -340,6 +353,9 @@ func (UnimplementedProviderServer) StopJob(context.Context, *StopJobRequest) (*S
 }
 func (UnimplementedProviderServer) JobLogs(*JobLogsRequest, grpc.ServerStreamingServer[JobLogsResponse]) error {
 	return status.Error(codes.Unimplemented, "method JobLogs not implemented")
+}
+func (UnimplementedProviderServer) ConnectJob(context.Context, *ConnectJobRequest) (*ConnectJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConnectJob not implemented")
 }
 func (UnimplementedProviderServer) Rename(context.Context, *RenameRequest) (*RenameResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Rename not implemented")
@@ -515,6 +531,24 @@ func _Provider_JobLogs_Handler(srv interface{}, stream grpc.ServerStream) error 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Provider_JobLogsServer = grpc.ServerStreamingServer[JobLogsResponse]
 
+func _Provider_ConnectJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServer).ConnectJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Provider_ConnectJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServer).ConnectJob(ctx, req.(*ConnectJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Provider_Rename_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RenameRequest)
 	if err := dec(in); err != nil {
@@ -591,6 +625,10 @@ var Provider_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopJob",
 			Handler:    _Provider_StopJob_Handler,
+		},
+		{
+			MethodName: "ConnectJob",
+			Handler:    _Provider_ConnectJob_Handler,
 		},
 		{
 			MethodName: "Rename",

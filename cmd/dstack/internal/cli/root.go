@@ -79,7 +79,7 @@ func commands(a *app) []*cobra.Command {
 	}
 	return slices.Concat(
 		in(groupMain, initCommand(a), fmtCommand(a), validateCommand(a), planCommand(a), applyCommand(a), destroyCommand(a), refreshCommand(a), showCommand(a), commentCommand(a), policyCommand(a)),
-		in(groupRuns, psCommand(a), logsCommand(a), stopCommand(a), offerCommand(a), fleetCommand(a), volumeCommand(a), gatewayCommand(a)),
+		in(groupRuns, psCommand(a), logsCommand(a), attachCommand(a), stopCommand(a), offerCommand(a), fleetCommand(a), volumeCommand(a), gatewayCommand(a)),
 		in(groupState, stateCommand(a), importCommand(a), outputCommand(a)),
 		in(groupMore, consoleCommand(a), graphCommand(a), modulesCommand(a), providersCommand(a), versionCommand(a)),
 	)

@@ -48,6 +48,8 @@ type runJob struct {
 	backend     string  // that it is on
 	node        *node   // the instance that it is on, nil if that is gone
 	grace       float64 // seconds that it may take to stop
+	forwards    []forward
+	ide         string
 }
 
 // node is an instance.
@@ -139,7 +141,7 @@ func look(ctx context.Context, r *planner.Recorded, st *statefile.State, kinds .
 func jobOfLive(l planner.Live, j schema.Job) runJob {
 	job := runJob{
 		Index: l.Addr.Index(), Attempt: j.Attempt, Status: j.Status, Reason: j.Reason, Message: j.Message, ExitCode: j.ExitCode, Instance: j.Instance, Blocks: j.Blocks,
-		SubmittedAt: j.Submitted, StartedAt: j.Started, FinishedAt: j.Finished, address: l.Resource.Address, backend: l.Backend, grace: j.StopGrace.AsDuration().Seconds(),
+		SubmittedAt: j.Submitted, StartedAt: j.Started, FinishedAt: j.Finished, address: l.Resource.Address, backend: l.Backend, forwards: forwardsOf(j), ide: j.IDE, grace: j.StopGrace.AsDuration().Seconds(),
 	}
 	if job.SubmittedAt == "" && !l.CreatedAt.IsZero() {
 		job.SubmittedAt = l.CreatedAt.UTC().Format(time.RFC3339)
