@@ -51,7 +51,7 @@ func parsePorts(texts []string) ([]forward, error) {
 		if !exact {
 			local = p.Container()
 		}
-		out = append(out, forward{p.Container(), local, exact})
+		out = append(out, forward{p.Container(), local, exact && strings.Contains(text, ":")})
 	}
 	return out, nil
 }
