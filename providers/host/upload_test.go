@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,7 +71,12 @@ func TestUploadGoesOnWhereItBroke(t *testing.T) {
 			in = json.NewDecoder(rest)
 		}
 	})
-	web := httptest.NewServer(mux)
+	var one sync.Mutex // a stream that broke may end after the next request has begun
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		one.Lock()
+		defer one.Unlock()
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(web.Close)
 	c := client.NewWithDialer("the agent", func(ctx context.Context) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", web.Listener.Addr().String())
