@@ -25,8 +25,10 @@ type life struct {
 
 	reason  api.Reason // of whoever stops the job; empty while nobody does
 	message string
-	stopBy  time.Time // when the whole stop shall be over; zero without a bound
+	stopBy  time.Time     // when the whole stop shall be over; zero without a bound
+	asked   time.Duration // the grace that whoever stops the job has given
 	grace   <-chan time.Time
+	giveUp  context.CancelFunc // ends a start
 	kill    bool
 }
 
@@ -119,6 +121,7 @@ func (l *life) try() ending {
 	}
 	ctx, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
+	l.giveUp = giveUp
 	starting := make(chan begun, 1)
 	go func() {
 		t, err := furnish(ctx, l.task)
@@ -146,6 +149,9 @@ func (l *life) try() ending {
 				}
 			}); err != nil {
 				l.begin(api.StopRequest{Reason: api.ReasonExecutorError, Message: err.Error(), Abort: true})
+			}
+			if l.reason != "" {
+				l.interrupt() // it was stopped while it began
 			}
 			timeout = l.timeout()
 		case <-done:
@@ -227,11 +233,30 @@ func (l *life) begin(req api.StopRequest) {
 	if d := l.task.Spec.StopDuration; first && d > 0 {
 		l.stopBy = time.Now().Add(d)
 	}
-	if req.Abort || l.attempt == nil {
-		l.kill = true // there is nobody yet to be asked
-		return
+	l.asked = req.Grace
+	switch {
+	case req.Abort:
+		l.kill = true
+	case l.attempt == nil:
+		l.giveUp()
+	case first:
+		l.interrupt()
+	default:
+		l.hurry()
 	}
-	grace := req.Grace
+}
+
+// interrupt asks the job to end by itself.
+func (l *life) interrupt() {
+	l.hurry()
+	if err := l.attempt.Signal(syscall.SIGINT); err != nil {
+		l.note("the job cannot be interrupted: %v", err)
+	}
+}
+
+// hurry sets the time at which the job is killed.
+func (l *life) hurry() {
+	grace := l.asked
 	if grace <= 0 {
 		grace = l.task.Spec.StopGrace
 	}
@@ -242,12 +267,6 @@ func (l *life) begin(req api.StopRequest) {
 		grace = min(grace, time.Until(l.stopBy))
 	}
 	l.grace = time.After(grace)
-	if !first {
-		return
-	}
-	if err := l.attempt.Signal(syscall.SIGINT); err != nil {
-		l.note("the job cannot be interrupted: %v", err)
-	}
 }
 
 // keep makes a part of the attempt's handle durable.

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,4 +45,21 @@ func TestLimitsChangeWhileAJobRuns(t *testing.T) {
 	require.Equal(t, api.KindInvalid, api.KindOf(err))
 	_, err = m.Stop(t.Context(), "c", api.StopRequest{Abort: true})
 	require.NoError(t, err)
+}
+
+// A stop with time to end never kills a job before that time, however early it comes: the job is asked, or never began.
+func TestStopWhileAJobBegins(t *testing.T) {
+	m := start(t)
+	for i := range 20 {
+		id := fmt.Sprint("a", i)
+		m.run(id, "trap 'exit 4' INT; sleep 60 & wait")
+		time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+		_, err := m.Stop(t.Context(), id, api.StopRequest{})
+		require.NoError(t, err)
+		j := m.finished(id)
+		require.Equal(t, api.ReasonTerminatedByUser, j.Reason)
+		if j.ExitCode != nil {
+			require.Contains(t, []int{4, 130}, *j.ExitCode, "130: before it had said what it does then")
+		}
+	}
 }

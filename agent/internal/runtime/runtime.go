@@ -3,16 +3,21 @@ package runtime
 import (
 	"context"
 	"syscall"
+	"time"
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/cgroup"
 	"github.com/dstackai/dstack-planner/agent/internal/joblog"
 )
 
+// LastMoment is how long a start that is given up still waits for a program that was told to begin.
+const LastMoment = 5 * time.Second
+
 // Runtime starts attempts at jobs in one way.
 type Runtime interface {
 	// Start starts an attempt and returns when its program runs. When it returns an error, nothing of the attempt is left;
-	// a *StartError says how the job shall end. It may take long; the end of ctx ends it.
+	// a *StartError says how the job shall end. It may take long; the end of ctx ends it, but not a program that has just been
+	// told to begin: that one is let begin for up to LastMoment, so that whoever stops it can ask it first.
 	Start(ctx context.Context, t Task, h Host) (Attempt, error)
 	// Remove ends and removes what is left of an attempt whose supervisor was killed, and returns the handle without what
 	// is gone. Nothing being left is success.

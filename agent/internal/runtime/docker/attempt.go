@@ -131,7 +131,11 @@ func (a *attempt) start(ctx context.Context, task pid1.Task) error {
 			return cannot(errors.New("the container ended before the job began"))
 		}
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case report = <-said:
+		case <-time.After(runtime.LastMoment):
+			return ctx.Err()
+		}
 	}
 	if report.Code != 0 {
 		return &runtime.StartError{Reason: api.ReasonExitedWithError, Message: report.Message, Code: &report.Code}

@@ -140,18 +140,23 @@ func (a *attempt) start(stage stageTask, mode string) error {
 
 // wait waits until the stage has become the job or has said why it could not.
 func (a *attempt) wait(ctx context.Context) error {
+	var failed *stageError
 	select {
-	case failed := <-a.staged:
-		switch {
-		case failed == nil:
-			return nil
-		case failed.Code != 0:
-			return &runtime.StartError{Reason: api.ReasonExitedWithError, Message: failed.Message, Code: &failed.Code}
-		}
-		return errors.New(failed.Message)
+	case failed = <-a.staged:
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case failed = <-a.staged:
+		case <-time.After(runtime.LastMoment):
+			return ctx.Err()
+		}
 	}
+	switch {
+	case failed == nil:
+		return nil
+	case failed.Code != 0:
+		return &runtime.StartError{Reason: api.ReasonExitedWithError, Message: failed.Message, Code: &failed.Code}
+	}
+	return errors.New(failed.Message)
 }
 
 // Done is closed when the job's program has ended.
