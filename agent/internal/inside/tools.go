@@ -41,6 +41,9 @@ func tools() []tool {
 	}
 }
 
+// brokenPipe is how a program ends that wrote to a pipe that nobody reads, as shells count it.
+const brokenPipe = 128 + int(syscall.SIGPIPE)
+
 // instead goes before the name of a command that the interpreter has reserved and does not have.
 const instead = "dstack-"
 
@@ -65,7 +68,11 @@ func runTool(programs interp.ExecHandlerFunc) interp.ExecHandlerFunc {
 		if at < 0 {
 			return programs(ctx, args)
 		}
-		if err := all[at].run(c, args[1:]); err != nil {
+		err := all[at].run(c, args[1:])
+		if errors.Is(err, syscall.EPIPE) {
+			return interp.ExitStatus(brokenPipe) // nobody reads on, and nobody needs to be told
+		}
+		if err != nil {
 			fmt.Fprintf(c.Stderr, "%s: %v\n", args[0], err)
 			return interp.ExitStatus(1)
 		}

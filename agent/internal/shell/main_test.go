@@ -27,13 +27,17 @@ import (
 	"github.com/dstackai/dstack-planner/agent/internal/shell"
 )
 
-// TestMain lets the test's program be what ssh calls to connect, a program that draws on a terminal, and the built-in shell.
+// TestMain lets the test's program be what ssh calls to connect, a program that draws on a terminal, one that waits for a signal, and the built-in shell.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "connect" {
 		connect(os.Args[2])
 	}
 	if len(os.Args) > 1 && os.Args[1] == "editor" {
 		editor()
+	}
+	if len(os.Args) > 1 && os.Args[1] == "wait" {
+		fmt.Println("waiting")
+		time.Sleep(time.Hour)
 	}
 	if len(os.Args) > 1 && os.Args[1] == "shell" {
 		os.Exit(inside.Script(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))

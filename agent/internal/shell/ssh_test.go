@@ -365,9 +365,9 @@ func TestLogin(t *testing.T) {
 	s.types("stty size; echo job=$JOB tty=$(tty | tr -d '0-9') login=$0\r")
 	s.shows(`24 80\r?\n`)
 	s.shows(`job=yes tty=/dev/pts/ login=-`)
-	s.types("sh -c 'echo i\"\"n; sleep 100'\r")
-	s.shows(`in\r?\n`)
-	s.types("\x03") // ends the command, not the shell
+	s.types(os.Args[0] + " wait\r")
+	s.shows(`waiting\r?\n`) // a script that had said so might not wait yet
+	s.types("\x03")         // ends the command, not the shell
 	s.types("echo after=$?\r")
 	s.shows(`after=1\d+`)
 	s.types("exit 5\r")
