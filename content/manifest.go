@@ -99,6 +99,9 @@ func (m *Manifest) Bytes() (n int64) {
 	return n
 }
 
+// Largest are the few largest files, the largest first.
+func (m *Manifest) Largest() []Entry { return largestOf(m.Entries) }
+
 // Blobs lists what has to be there to make files of the content, each digest once, with its size.
 func (m *Manifest) Blobs() []Blob {
 	var out []Blob

@@ -1,6 +1,7 @@
 package content
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -221,9 +222,14 @@ func (s *scanner) about(name string, err error) error {
 
 func (s *scanner) tooLarge() error {
 	e := &TooLargeError{Limit: s.limit, Bytes: s.bytes, Entries: len(s.entries), Whole: s.more <= lookOn}
-	slices.SortStableFunc(s.entries, func(a, b Entry) int { return int(min(max(b.Size-a.Size, -1), 1)) })
-	e.Largest = s.entries[:min(named, len(s.entries))]
+	e.Largest = largestOf(s.entries)
 	return e
+}
+
+// largestOf are a few entries that are larger than all others, the largest first.
+func largestOf(entries []Entry) []Entry {
+	out := slices.SortedStableFunc(slices.Values(entries), func(a, b Entry) int { return cmp.Compare(b.Size, a.Size) })
+	return slices.Clip(out[:min(named, len(out))])
 }
 
 // hash fills in the digests of all files.

@@ -44,6 +44,7 @@ type found struct {
 	once sync.Once
 	Content
 	leftOut []string
+	largest []content.Entry // of what was read now; what an earlier evaluation has found is not measured again
 	err     error
 }
 
@@ -85,6 +86,7 @@ func (f *found) read(dir string, a FileAnswer, limit int64) error {
 	}
 	f.Content = Content{Digest: m.Digest(), Files: m.Files(), Bytes: m.Bytes()}
 	f.leftOut = leftOut
+	f.largest = m.Largest()
 	return nil
 }
 
@@ -161,6 +163,9 @@ func (d *decoder) code(out *Decoded, attrs map[string]cty.Value) (changed bool) 
 			v = d.copies(out, v, marks)
 		}
 		attrs[name] = v.WithMarks(marks)
+	}
+	if changed && !out.Block.broken {
+		d.together(out, attrs)
 	}
 	return changed
 }

@@ -124,6 +124,25 @@ func TestWhatJobsCannotGet(t *testing.T) {
 			require.Equal(t, 3, list[0].Range.Start.Line)
 		})
 	}
+	t.Run("each within the limit, and not all together", func(t *testing.T) {
+		dir := t.TempDir()
+		files(t, dir, "src/a", "src/bb", "one", "two")
+		code := `task "train" {
+  nodes    = 2
+  commands = ["true"]
+  repo {
+    path = "src"
+  }
+  files = ["one:x", "two:y${node.rank}"]
+}`
+		_, list, _ := codeOf(t, dir, code, 1, config.LoadOptions{UploadLimit: 17})
+		require.Empty(t, list)
+		_, list, _ = codeOf(t, dir, code, 1, config.LoadOptions{UploadLimit: 16})
+		require.Len(t, list.Errors(), 1)
+		require.Equal(t, "Code is too large", list[0].Summary)
+		require.Contains(t, list[0].Detail, "has 17B together, and what is sent to a job may have 16B. The largest files are:\n  6B       \"src/bb\"\n  5B       \"src/a\"\n")
+		require.Equal(t, 7, list[0].Range.Start.Line, "files are what goes above the limit")
+	})
 	t.Run("the limit can be another", func(t *testing.T) {
 		_, list, _ := codeOf(t, dir, `task "train" {
   commands = ["true"]
