@@ -38,7 +38,7 @@ func (a *app) followRun(ctx context.Context, f *folder, name string) error {
 		return err
 	}
 	if !a.json { // stdout is a stream of events, and the output of a job is none
-		if err := a.printLog(ctx, f, ru, j, providers.LogOptions{Follow: true}, false); err != nil {
+		if err := a.printLog(ctx, f, ru, j, providers.LogOptions{Follow: true}, logStyle{}); err != nil {
 			return err
 		}
 	}

@@ -316,6 +316,7 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 	<-watched
 	show.close()
 	st := session.State()
+	a.forgetDestroyed(st)
 	cancelled := run.Err() != nil
 	cancel()
 	if cerr := session.Close(context.WithoutCancel(ctx)); cerr != nil {

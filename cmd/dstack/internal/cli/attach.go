@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,8 @@ import (
 	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/providers/host"
+	"github.com/dstackai/dstack-planner/schema"
+	"github.com/dstackai/dstack-planner/statefile"
 )
 
 // attaching is what attach was asked for.
@@ -86,6 +89,7 @@ func (a *app) attach(cmd *cobra.Command, name string, at attaching) error {
 	if err != nil {
 		return err
 	}
+	instance := addressesOf(st, j.Instance)
 	open := f.planner().Open(ctx, st)
 	defer open.Close()
 	to, err := open.ConnectJob(ctx, j.address)
@@ -98,42 +102,102 @@ func (a *app) attach(cmd *cobra.Command, name string, at attaching) error {
 	if err != nil {
 		return failedWith(err, "Job cannot be entered")
 	}
-	d := &door{app: a, agent: agent, job: job, name: hostName(ru, j), files: sshconfig.Files{Dir: filepath.Join(a.home, "ssh")}}
-	d.alias = "dstack." + st.Lineage() + "." + d.name
-	if err := d.files.Know(d.alias, job.HostKey, job.ID); err != nil {
-		if errors.Is(err, sshconfig.ErrChanged) {
-			return fail(exitError, "Host key has changed", "%s.\nThis is not the job that it was: somebody may listen in. If you know why, take its line out of the file.", capital(err.Error()))
-		}
+	d := &door{app: a, agent: agent, job: job, name: hostName(ru.Name, j.Index), files: a.sshFiles(), own: instance}
+	d.alias = aliasPrefix(st) + d.name
+	err = d.files.Know(d.alias, job.HostKey, job.ID)
+	switch {
+	case errors.Is(err, sshconfig.ErrChanged):
+		return fail(exitError, "Host key has changed", "%s.\nThis is not the job that it was: somebody may listen in. If you know why, take its line out of the file.", capital(err.Error()))
+	case at.connection && err != nil:
 		return failedWith(err, "Key of the job cannot be noted")
-	}
-	if at.connection {
+	case at.connection:
 		return d.pump(ctx)
+	case err == nil:
+		err = d.configure(ru, j, at)
 	}
-	if err := d.configure(at); err != nil {
-		return err
+	if d.sshless = err; err != nil {
+		a.say("ssh does not find %s, because its files cannot be written: %v. Ports are forwarded all the same.", d.name, err)
 	}
 	return a.attached(ctx, cmd, f, ru, j, d, at, extra)
 }
 
-// hostName is what ssh calls a job: as its run, or for others than the first with its number.
-func hostName(ru *run, j *runJob) string {
-	if j.Index == 0 {
-		return ru.Name
+func (a *app) sshFiles() sshconfig.Files { return sshconfig.Files{Dir: filepath.Join(a.home, "ssh")} }
+
+// aliasPrefix begins the names by which ssh knows the keys of a state's jobs.
+func aliasPrefix(st *statefile.State) string { return "dstack." + st.Lineage() + "." }
+
+// addressesOf are the names of the instance that a job is on, as its programs may print them.
+func addressesOf(st *statefile.State, instance string) []string {
+	res := st.Resource(instance)
+	if res == nil {
+		return nil
 	}
-	return fmt.Sprintf("%s-%d", ru.Name, j.Index)
+	v, err := schema.UnmarshalValue(schema.KindObject(addr.KindInstance), res.Attributes)
+	if err != nil {
+		return nil
+	}
+	i, err := schema.Decode[schema.Instance](v)
+	if err != nil {
+		return nil
+	}
+	return []string{i.Hostname, i.InternalIP}
+}
+
+// forgetEnded takes what is known of ended runs out of the files for ssh, where another machine may have such a name.
+func (a *app) forgetEnded(st *statefile.State, r *recorded) {
+	goOn := map[string]bool{}
+	for i := range r.runs {
+		for k := range r.runs[i].Jobs {
+			if j := &r.runs[i].Jobs[k]; !planner.Ended(j.Status) {
+				goOn[hostName(r.runs[i].Name, j.Index)] = true
+			}
+		}
+	}
+	a.forgetBut(st, goOn)
+}
+
+// forgetDestroyed is forgetEnded without asking anybody: by what the state has recorded.
+func (a *app) forgetDestroyed(st *statefile.State) {
+	goOn := map[string]bool{}
+	for _, res := range st.Resources() {
+		if res.Kind != addr.KindJob || planner.Ended(res.Status) {
+			continue
+		}
+		if at, err := addr.ParseResource(res.Address); err == nil {
+			goOn[hostName(jobOf(res.Attributes).Run, at.Index())] = true
+		}
+	}
+	a.forgetBut(st, goOn)
+}
+
+func (a *app) forgetBut(st *statefile.State, goOn map[string]bool) {
+	keep := func(name string) bool { return goOn[name] }
+	files := a.sshFiles()
+	if err := errors.Join(files.Prune(aliasPrefix(st), keep), forgetTurns(files, aliasPrefix(st), keep)); err != nil {
+		a.log.Warn("files for ssh cannot be changed", "error", err)
+	}
+}
+
+// hostName is what ssh calls a job: as its run, or for others than the first with its number.
+func hostName(run string, index int) string {
+	if index == 0 {
+		return run
+	}
+	return fmt.Sprintf("%s-%d", run, index)
 }
 
 // waitRunning returns when the job runs. One that has ended is an error.
 func (a *app) waitRunning(ctx context.Context, f *folder, name string, at attaching) (*run, *runJob, error) {
 	said := ""
 	for {
-		_, r, err := f.look(ctx, addr.KindJob)
+		st, r, err := f.look(ctx, addr.KindJob)
 		if ctx.Err() != nil {
 			return nil, nil, exit(exitInterrupted)
 		}
 		if err != nil {
 			return nil, nil, failedWith(err, "Runs cannot be read")
 		}
+		a.forgetEnded(st, r)
 		ru, err := r.findRun(name)
 		if err != nil {
 			return nil, nil, err
@@ -170,22 +234,28 @@ func (a *app) attached(ctx context.Context, cmd *cobra.Command, f *folder, ru *r
 		return failedWith(err, "Job cannot be entered")
 	}
 	defer conn.Close()
-	forwards, err := listenAll(at.host, merge(j.forwards, extra))
+	t, err := d.tunnel(at.host, merge(j.forwards, extra))
 	if err != nil {
 		return err
 	}
-	defer closeAll(forwards)
-	for i := range forwards {
-		go forwards[i].serve(conn)
-	}
-	d.show(ru, j, forwards)
+	d.show(ru, j, t)
+	seen := linksOf(t.list, append(d.own, d.job.Address)...)
+	var served sync.WaitGroup
+	serving, end := context.WithCancel(ctx)
+	served.Go(func() { t.serve(serving, conn) })
+	release := sync.OnceFunc(func() {
+		end()
+		served.Wait()
+		t.close()
+	})
+	defer release()
 	gone := make(chan struct{})
 	go func() {
 		conn.Wait() // its error is that it is over
 		close(gone)
 	}()
 	if at.logs {
-		if err := a.printLog(ctx, f, ru, j, providers.LogOptions{Follow: true}, false); err != nil && ctx.Err() == nil {
+		if err := a.printLog(ctx, f, ru, j, providers.LogOptions{Follow: true}, logStyle{links: seen}); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
@@ -197,24 +267,31 @@ func (a *app) attached(ctx context.Context, cmd *cobra.Command, f *folder, ru *r
 		return a.outlived(ctx, f, ru)
 	}
 	a.quietInterrupt = true
-	closeAll(forwards)
+	release()
 	conn.Close()
 	if !a.screen.live {
 		a.say("Detached from %s; it goes on.", ru.Name)
 		return nil
 	}
 	a.say("Detached from %s; it goes on. Ctrl-C again to stop it.", ru.Name)
-	select {
-	case <-a.signals:
-	case <-time.After(againTime):
-		return nil
-	}
-	if err := a.confirm("dstack attach", "Shall "+ru.Name+" stop?", a.dstack()+" stop "+shellWord(ru.Name)+" --auto-approve"); err != nil {
+	yes, err := a.shallStop(ru, time.After(againTime))
+	if !yes || err != nil {
 		return err
 	}
 	ctx, cancel := a.interruptible(cmd.Context())
 	defer cancel()
 	return a.stop(ctx, f, ru, false)
+}
+
+// shallStop asks whether a run shall stop if there is another Ctrl-C before the time is over.
+func (a *app) shallStop(ru *run, over <-chan time.Time) (bool, error) {
+	select {
+	case <-a.signals:
+	case <-over:
+		return false, nil
+	}
+	err := a.confirm("dstack attach", "Shall "+ru.Name+" stop?", a.dstack()+" stop "+shellWord(ru.Name)+" --auto-approve")
+	return err == nil, err
 }
 
 // againTime is how long a second Ctrl-C is waited for.
@@ -223,11 +300,12 @@ const againTime = 2 * time.Second
 // outlived says how a run ended that was attached to.
 func (a *app) outlived(ctx context.Context, f *folder, ru *run) error {
 	for range 40 { // its connection ends a moment before it does
-		now, err := f.again(ctx, ru.Address)
+		st, r, err := f.look(ctx, addr.KindJob)
 		if err != nil {
 			return failedWith(err, "Runs cannot be read")
 		}
-		if now != nil && !now.unfinished() {
+		if now := r.at(ru.Address); now != nil && !now.unfinished() {
+			a.forgetEnded(st, r)
 			a.say("%s has ended: %s.", now.Name, now.ends())
 			if why := now.why(); why != "" {
 				a.say("%s", why)
@@ -249,6 +327,9 @@ type door struct {
 	name  string // for ssh
 	alias string // in known_hosts
 	files sshconfig.Files
+	own   []string // names that the job's machine has for itself
+
+	sshless error // why ssh does not find the job
 }
 
 // pump joins the program's standard input and output with the job's SSH server.
@@ -294,22 +375,18 @@ func (d *door) enter(ctx context.Context) (*ssh.Client, error) {
 }
 
 // configure lets the user's own ssh find the job.
-func (d *door) configure(at attaching) error {
+func (d *door) configure(ru *run, j *runJob, at attaching) error {
 	folder, err := os.Getwd()
 	if err != nil {
-		return failedWith(err, "Current folder cannot be found")
+		return err
 	}
-	proxy := []string{"env", "DSTACK_HOME=" + d.app.home, d.app.program, "-C", folder}
-	run := d.name
-	if at.chosen {
-		proxy = append(proxy, "attach", "--proxy", "--job", fmt.Sprint(at.job))
-		run = strings.TrimSuffix(run, fmt.Sprintf("-%d", at.job))
-	} else {
-		proxy = append(proxy, "attach", "--proxy")
+	proxy := []string{"env", "DSTACK_HOME=" + d.app.home, d.app.program, "-C", folder, "attach", "--proxy"}
+	if at.chosen || j.Index != 0 {
+		proxy = append(proxy, "--job", fmt.Sprint(j.Index))
 	}
-	err = d.files.Put(sshconfig.Host{Name: d.name, Alias: d.alias, User: "dstack", Identity: host.OwnKeyFile(d.app.home), Proxy: append(proxy, run)})
+	err = d.files.Put(sshconfig.Host{Name: d.name, Alias: d.alias, User: "dstack", Identity: host.OwnKeyFile(d.app.home), Proxy: append(proxy, ru.Name)})
 	if err != nil {
-		return failedWith(err, "Configuration of ssh cannot be written")
+		return err
 	}
 	home, err := os.UserHomeDir()
 	if err != nil || at.noConfig {
@@ -321,10 +398,10 @@ func (d *door) configure(at attaching) error {
 		return nil
 	}
 	if err := os.WriteFile(asked, nil, 0o600); err != nil {
-		return failedWith(err, "Configuration of ssh cannot be written")
+		return err
 	}
 	question := fmt.Sprintf("`ssh %s` works when %s includes %s. Shall a line for that be put on top of it?", d.name, own, d.files.Config())
-	if d.app.confirm("dstack attach", question, d.app.dstack()+" attach --no-ssh-config "+shellWord(d.name)) != nil {
+	if d.app.confirm("dstack attach", question, d.app.dstack()+" attach --no-ssh-config "+shellWord(ru.Name)) != nil {
 		return nil // ssh -F does without
 	}
 	if err := d.files.Include(own); err != nil {
@@ -334,13 +411,20 @@ func (d *door) configure(at attaching) error {
 }
 
 // show says what there is now.
-func (d *door) show(ru *run, j *runJob, forwards []listening) {
+func (d *door) show(ru *run, j *runJob, t *tunnel) {
 	a := d.app
-	if len(forwards) > 0 {
+	if len(t.list) > 0 {
 		a.printf("JOB PORT  LOCAL ADDRESS\n")
-		for _, l := range forwards {
-			a.printf("%-8d  %s\n", l.job, l.listener.Addr())
+		for _, l := range t.list {
+			a.printf("%-8d  %s\n", l.job, l.address)
 		}
+	}
+	if t.shared() {
+		a.say("Another attach forwards ports of %s already; they are shared, and stay when it ends.", ru.Name)
+	}
+	if d.sshless != nil {
+		a.say("Attached to %s. Ctrl-C detaches.", ru.Name)
+		return
 	}
 	command := "ssh " + d.name
 	if home, err := os.UserHomeDir(); err != nil || !d.files.Included(filepath.Join(home, ".ssh", "config")) {

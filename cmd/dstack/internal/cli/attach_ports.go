@@ -71,13 +71,18 @@ func merge(block, command []forward) []forward {
 // listening is a port that is forwarded.
 type listening struct {
 	forward
-	listener net.Listener
+	listener net.Listener // nil where another attach forwards it
+	address  string       // where it is reached
 }
 
-// listenAll takes the local ports: the same as the job's, or the next that is free.
-func listenAll(host string, forwards []forward) ([]listening, error) {
+// listenAll takes the local ports: the same as the job's, or the next that is free. Those that others have are shared.
+func listenAll(host string, forwards []forward, have []sharedPort) ([]listening, error) {
 	var out []listening
 	for _, f := range forwards {
+		if address := sharedAddress(host, f, have); address != "" {
+			out = append(out, listening{f, nil, address})
+			continue
+		}
 		l, err := listenNear(host, f)
 		if err != nil {
 			closeAll(out)
@@ -86,7 +91,7 @@ func listenAll(host string, forwards []forward) ([]listening, error) {
 			}
 			return nil, fail(exitError, "Port cannot be forwarded", "Nothing can listen on %s: %v.", net.JoinHostPort(host, strconv.Itoa(f.local)), err)
 		}
-		out = append(out, listening{f, l})
+		out = append(out, listening{f, l, l.Addr().String()})
 	}
 	return out, nil
 }
@@ -116,7 +121,9 @@ func listenNear(host string, f forward) (net.Listener, error) {
 
 func closeAll(list []listening) {
 	for _, l := range list {
-		l.listener.Close()
+		if l.listener != nil {
+			l.listener.Close()
+		}
 	}
 }
 

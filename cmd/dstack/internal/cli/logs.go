@@ -70,7 +70,7 @@ func logsCommand(a *app) *cobra.Command {
 			if since != "" {
 				opts.Since = a.now().Add(-age.AsDuration())
 			}
-			return a.printLog(ctx, f, ru, j, opts, timestamps)
+			return a.printLog(ctx, f, ru, j, opts, logStyle{timestamps: timestamps})
 		},
 	}
 	in.register(cmd)
@@ -103,8 +103,14 @@ func (r *run) pick(index int, asked bool) (*runJob, error) {
 	return nil, fail(exitError, "There is no such job", "%s has no job %d; it has %s.", r.Name, index, strings.Join(have, ", "))
 }
 
+// logStyle is how output is printed.
+type logStyle struct {
+	timestamps bool
+	links      *links // nil to leave addresses as they are
+}
+
 // printLog prints the output of a job.
-func (a *app) printLog(ctx context.Context, f *folder, r *run, j *runJob, opts providers.LogOptions, timestamps bool) error {
+func (a *app) printLog(ctx context.Context, f *folder, r *run, j *runJob, opts providers.LogOptions, style logStyle) error {
 	st, err := f.state(ctx)
 	if err != nil {
 		return err
@@ -121,15 +127,21 @@ func (a *app) printLog(ctx context.Context, f *folder, r *run, j *runJob, opts p
 		if e.Stream == "agent" && !opts.Diagnose {
 			out = a.err
 		}
-		if timestamps && fresh {
+		if style.timestamps && fresh {
 			if _, err := fmt.Fprint(out, e.Time.UTC().Format("2006-01-02T15:04:05.000Z "), ""); err != nil {
 				return err
 			}
 		}
 		fresh = bytes.HasSuffix(e.Text, []byte("\n"))
+		if style.links != nil && e.Stream != "agent" {
+			e.Text = style.links.rewrite(e.Text)
+		}
 		_, err := out.Write(e.Text)
 		return err
 	})
+	if style.links != nil {
+		a.out.Write(style.links.rest()) // whoever reads it is gone if it cannot be written
+	}
 	if ctx.Err() != nil {
 		return exit(exitInterrupted)
 	}

@@ -101,15 +101,17 @@ func (a *app) stop(ctx context.Context, f *folder, ru *run, abort bool) error {
 	}
 	deadline := a.now().Add(time.Duration(longest*float64(time.Second)) + stopMargin)
 	for {
-		now, err := f.again(ctx, ru.Address)
+		st, r, err := f.look(ctx, addr.KindJob)
 		if err != nil {
 			return failedWith(err, "Runs cannot be read")
 		}
+		now := r.at(ru.Address)
 		if now == nil {
 			return fail(exitError, "Run is gone", "%s was taken out of the state while it was being stopped.", ru.Name)
 		}
 		switch {
 		case !now.unfinished():
+			a.forgetEnded(st, r)
 			a.printf("%s: %s.\n", ru.Name, now.ends())
 			return nil
 		case a.now().After(deadline):
@@ -121,18 +123,14 @@ func (a *app) stop(ctx context.Context, f *folder, ru *run, abort bool) error {
 	}
 }
 
-// again looks at one run once more, nil if it is not recorded any longer.
-func (f *folder) again(ctx context.Context, address string) (*run, error) {
-	_, r, err := f.look(ctx, addr.KindJob)
-	if err != nil {
-		return nil, err
-	}
+// at is the run of an address, nil if it is not recorded.
+func (r *recorded) at(address string) *run {
 	for i := range r.runs {
 		if r.runs[i].Address == address {
-			return &r.runs[i], nil
+			return &r.runs[i]
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // ends says how the jobs of a run ended, in one line.

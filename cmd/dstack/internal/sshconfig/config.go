@@ -34,40 +34,63 @@ const header = "# Written by dstack attach; changes are lost."
 func (f Files) Put(h Host) error {
 	return f.change(f.Config(), func(old string) (string, error) {
 		blocks := []string{header}
-		for block := range strings.SplitSeq(old, "\n\n") {
-			if block = strings.TrimSpace(block); strings.HasPrefix(block, "Host ") && !strings.HasPrefix(block, "Host "+h.Name+"\n") {
-				blocks = append(blocks, block)
+		for _, e := range entries(old) {
+			if e.name != h.Name {
+				blocks = append(blocks, e.text)
 			}
 		}
 		return strings.Join(append(blocks, f.entry(h)), "\n\n") + "\n", nil
 	})
 }
 
-// Remove takes hosts out.
-func (f Files) Remove(names []string) error {
-	if _, err := os.Stat(f.Config()); len(names) == 0 || errors.Is(err, fs.ErrNotExist) {
-		return nil
+// Prune takes out what is known of the hosts whose alias begins with a prefix and whose name is none to keep. A file that is not
+// there is not made.
+func (f Files) Prune(prefix string, keep func(name string) bool) error {
+	over := func(alias string) bool {
+		name, ours := strings.CutPrefix(alias, prefix)
+		return ours && !keep(name)
 	}
-	return f.change(f.Config(), func(old string) (string, error) {
+	err := f.changeIfThere(f.Config(), func(old string) (string, error) {
 		blocks := []string{header}
-		for block := range strings.SplitSeq(old, "\n\n") {
-			first, _, _ := strings.Cut(strings.TrimSpace(block), "\n")
-			name, isHost := strings.CutPrefix(first, "Host ")
-			if isHost && !contains(names, name) {
-				blocks = append(blocks, strings.TrimSpace(block))
+		for _, e := range entries(old) {
+			if !over(e.alias) {
+				blocks = append(blocks, e.text)
 			}
 		}
 		return strings.Join(blocks, "\n\n") + "\n", nil
 	})
+	return errors.Join(err, f.changeIfThere(f.KnownHosts(), func(old string) (string, error) {
+		var kept strings.Builder
+		for line := range strings.Lines(old) {
+			if alias, _, _ := strings.Cut(line, " "); !over(alias) {
+				kept.WriteString(line)
+			}
+		}
+		return kept.String(), nil
+	}))
 }
 
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
+// entry is what stands in the file of one host.
+type entry struct{ name, alias, text string }
+
+// entries reads the file as Put writes it.
+func entries(text string) []entry {
+	var out []entry
+	for block := range strings.SplitSeq(text, "\n\n") {
+		e := entry{text: strings.TrimSpace(block)}
+		for line := range strings.SplitSeq(e.text, "\n") {
+			switch word, rest, _ := strings.Cut(strings.TrimSpace(line), " "); word {
+			case "Host":
+				e.name = rest
+			case "HostKeyAlias":
+				e.alias = rest
+			}
+		}
+		if e.name != "" {
+			out = append(out, e)
 		}
 	}
-	return false
+	return out
 }
 
 func (f Files) entry(h Host) string {
@@ -128,8 +151,8 @@ func (f Files) Know(alias, key, job string) error {
 	})
 }
 
-// change rewrites a file, one program at a time.
-func (f Files) change(path string, edit func(string) (string, error)) error {
+// Locked does something while no other program does anything of the kind.
+func (f Files) Locked(do func() error) error {
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return err
 	}
@@ -141,15 +164,29 @@ func (f Files) change(path string, edit func(string) (string, error)) error {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", f.Dir, err)
 	}
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	return do()
+}
+
+// change rewrites a file, one program at a time.
+func (f Files) change(path string, edit func(string) (string, error)) error {
+	return f.Locked(func() error {
+		old, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		text, err := edit(string(old))
+		if err != nil || text == string(old) {
+			return err
+		}
+		return replace(path, text)
+	})
+}
+
+func (f Files) changeIfThere(path string, edit func(string) (string, error)) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	text, err := edit(string(old))
-	if err != nil || text == string(old) {
-		return err
-	}
-	return replace(path, text)
+	return f.change(path, edit)
 }
 
 func replace(path, text string) error {

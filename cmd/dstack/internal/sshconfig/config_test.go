@@ -34,11 +34,32 @@ func TestPut(t *testing.T) {
 			require.Contains(t, string(out), want)
 		}
 	}
-	require.NoError(t, f.Remove([]string{"one", "other"}))
-	text, err = os.ReadFile(f.Config())
+}
+
+// What is known of runs that have ended is taken out, and nothing of other states.
+func TestPrune(t *testing.T) {
+	f := Files{filepath.Join(t.TempDir(), "ssh")}
+	none := func(string) bool { return false }
+	require.NoError(t, f.Prune("dstack.", none))
+	require.NoFileExists(t, f.Config(), "nothing is made")
+	for _, alias := range []string{"dstack.1.ended", "dstack.1.runs", "dstack.1.runs-1", "dstack.2.ended"} {
+		h := host(strings.ReplaceAll(strings.TrimPrefix(alias, "dstack."), ".", ""))
+		h.Alias = alias
+		require.NoError(t, f.Put(h))
+		require.NoError(t, f.Know(alias, "ssh-ed25519 AAA", "job"))
+	}
+	require.NoError(t, f.Prune("dstack.1.", func(name string) bool { return name == "runs" || name == "runs-1" }))
+	text, err := os.ReadFile(f.Config())
 	require.NoError(t, err)
-	require.NotContains(t, string(text), "Host one")
-	require.Contains(t, string(text), "Host two")
+	require.True(t, strings.HasPrefix(string(text), header+"\n\nHost 1runs\n"))
+	var left []string
+	for _, e := range entries(string(text)) {
+		left = append(left, e.name+" "+e.alias)
+	}
+	require.Equal(t, []string{"1runs dstack.1.runs", "1runs-1 dstack.1.runs-1", "2ended dstack.2.ended"}, left)
+	text, err = os.ReadFile(f.KnownHosts())
+	require.NoError(t, err)
+	require.Equal(t, "dstack.1.runs ssh-ed25519 AAA job\ndstack.1.runs-1 ssh-ed25519 AAA job\ndstack.2.ended ssh-ed25519 AAA job\n", string(text))
 }
 
 func TestKnow(t *testing.T) {
