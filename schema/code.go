@@ -29,7 +29,7 @@ type FileCopy struct {
 // File is a single file that a job gets, as it was when the plan was made.
 type File struct {
 	Local  string `name:"local" change:"record" doc:"The file."`
-	Path   string `name:"path" change:"replace" doc:"Where the job finds it."`
+	Path   string `name:"path,identity" change:"replace" doc:"Where the job finds it."`
 	Digest string `name:"digest" change:"replace" doc:"Stands for what is in it, and whether it can be executed."`
 	Bytes  int64  `name:"bytes" change:"record" doc:"How large it is."`
 }

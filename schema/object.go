@@ -66,6 +66,7 @@ type Attribute struct {
 	Default   string // as HCL text
 	Change    Change
 	Required  bool
+	Identity  bool // tells the elements of a list of objects apart: the same element, changed, is the one of the same identity
 	Computed  bool
 	Varies    bool // computed, and what an update may change with the rest
 	Placed    bool
@@ -146,7 +147,7 @@ func describeField(f reflect.StructField, tag string) *Attribute {
 	flag := func(s string) bool { return slices.Contains(words[1:], s) }
 	a := &Attribute{
 		Name: words[0], Doc: f.Tag.Get("doc"), Rule: f.Tag.Get("rule"), Default: f.Tag.Get("default"),
-		Change: Change(f.Tag.Get("change")), Required: flag("required"), Computed: flag("computed"), Varies: flag("varies"),
+		Change: Change(f.Tag.Get("change")), Required: flag("required"), Identity: flag("identity"), Computed: flag("computed"), Varies: flag("varies"),
 		Placed: flag("placed"), Status: flag("status"), Sensitive: flag("sensitive"), Block: flag("block"),
 		Label: flag("label"), Ref: flag("ref"), Env: flag("env"), PerJob: flag("job"),
 		Kept: flag("kept"), Address: flag("address"),

@@ -191,13 +191,14 @@ func (c *comparer) attribute(a *schema.Attribute, p, w cty.Value, path []byte) b
 
 func (c *comparer) mapping(a *schema.Attribute, p, w cty.Value, path []byte) bool {
 	pm, wm := valueMap(p), valueMap(w)
-	differs := false
+	differs, first := false, len(c.out.Diffs)
 	for _, k := range sortedKeys(pm, wm) {
 		pe, we := orNull(pm[k], a.Type.ElementType()), orNull(wm[k], a.Type.ElementType())
 		if c.element(a, pe, we, appendKey(path, k)) {
 			differs = true
 		}
 	}
+	moved(c.out.Diffs[first:], string(path))
 	return differs
 }
 

@@ -2,6 +2,7 @@ package diff_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/schema"
@@ -53,8 +55,18 @@ func env(pairs ...string) cty.Value {
 	return cty.MapVal(out)
 }
 
-func mount(volume, path string) cty.Value {
-	return cty.ObjectVal(map[string]cty.Value{"volume": texts(volume), "instance_path": cty.NullVal(cty.String), "path": cty.StringVal(path), "optional": cty.False})
+// from and to tie what goes to what comes with the same value.
+func from(path string, d plan.AttrDiff) plan.AttrDiff { d.MovedFrom = path; return d }
+func to(path string, d plan.AttrDiff) plan.AttrDiff   { d.MovedTo = path; return d }
+
+func file(path, digest string, bytes int64) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{"local": cty.StringVal(path), "path": cty.StringVal(path), "digest": cty.StringVal(digest), "bytes": cty.NumberIntVal(bytes)})
+}
+
+func mount(volume, path string) cty.Value { return mounts(path, volume) }
+
+func mounts(path string, volumes ...string) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{"volume": texts(volumes...), "instance_path": cty.NullVal(cty.String), "path": cty.StringVal(path), "optional": cty.False})
 }
 
 type leaves = map[string]cty.Value
@@ -184,6 +196,78 @@ func TestCompareJobs(t *testing.T) {
 			nil, diff.Replace,
 			[]plan.AttrDiff{
 				forces(change("volumes[0]", "", `{"optional":false,"path":"/c","volume":["c"]}`)), forces(change("volumes[2].volume[0]", `"b"`, `"x"`)),
+			},
+			0,
+		},
+		"a mount that is the same but for its volume is one difference, whatever comes and goes around it": {
+			leaves{"volumes": cty.ListVal([]cty.Value{mount("a", "/a"), mount("b", "/b"), mount("c", "/c")})},
+			leaves{"volumes": cty.ListVal([]cty.Value{mount("x", "/b"), mount("c", "/c"), mount("a", "/a")})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{
+				to("volumes[2]", forces(change("volumes[0]", `{"optional":false,"path":"/a","volume":["a"]}`, ""))), forces(change("volumes[0].volume[0]", `"b"`, `"x"`)),
+				from("volumes[0]", forces(change("volumes[2]", "", `{"optional":false,"path":"/a","volume":["a"]}`))),
+			},
+			0,
+		},
+		"a file is the same file while it keeps its path, and another one at another path": {
+			leaves{"files": cty.ListVal([]cty.Value{file("a.toml", "d1", 1), file("b.toml", "d2", 2)})},
+			leaves{"files": cty.ListVal([]cty.Value{file("b.toml", "d3", 3), file("c.toml", "d1", 1)})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{
+				forces(change("files[0]", `{"bytes":1,"digest":"d1","local":"a.toml","path":"a.toml"}`, "")),
+				forces(change("files[0].digest", `"d2"`, `"d3"`)), change("files[0].bytes", "2", "3"),
+				forces(change("files[1]", "", `{"bytes":1,"digest":"d1","local":"c.toml","path":"c.toml"}`)),
+			},
+			0,
+		},
+		"an element whose identity is not known yet takes the place of one": {
+			leaves{"volumes": cty.ListVal([]cty.Value{mount("a", "/a"), mount("b", "/b")})},
+			leaves{"volumes": cty.ListVal([]cty.Value{mount("a", "/a"), cty.UnknownVal(mount("b", "/b").Type())})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{unknown(forces(change("volumes[1]", `{"optional":false,"path":"/b","volume":["b"]}`, "")))},
+			0,
+		},
+		"a key that is renamed says where its value is now": {
+			leaves{"env": env("A", "1", "OLD", "x")},
+			leaves{"env": env("A", "1", "NEW", "x")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{from(`env["OLD"]`, forces(change(`env["NEW"]`, "", `"x"`))), to(`env["NEW"]`, forces(change(`env["OLD"]`, `"x"`, "")))},
+			0,
+		},
+		"a key that is renamed with another value is another key": {
+			leaves{"env": env("OLD", "x")},
+			leaves{"env": env("NEW", "y")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change(`env["NEW"]`, "", `"y"`)), forces(change(`env["OLD"]`, `"x"`, ""))},
+			0,
+		},
+		"nobody can tell which of two keys with one value was renamed": {
+			leaves{"env": env("A", "x", "B", "x")},
+			leaves{"env": env("C", "x")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{forces(change(`env["A"]`, `"x"`, "")), forces(change(`env["B"]`, `"x"`, "")), forces(change(`env["C"]`, "", `"x"`))},
+			0,
+		},
+		"a secret is not said to be the same under another key": {
+			leaves{"env": cty.MapVal(leaves{"OLD": hide(s("x"))})},
+			leaves{"env": cty.MapVal(leaves{"NEW": hide(s("x"))})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{secret(forces(change(`env["NEW"]`, "", "null"))), secret(forces(change(`env["OLD"]`, "null", "")))},
+			0,
+		},
+		"a command that moves says where it is now": {
+			leaves{"commands": texts("a", "b", "c")},
+			leaves{"commands": texts("c", "a", "b")},
+			nil, diff.Replace,
+			[]plan.AttrDiff{from("commands[2]", forces(change("commands[0]", "", `"c"`))), to("commands[0]", forces(change("commands[2]", `"c"`, "")))},
+			0,
+		},
+		"an alternative that moves inside a mount is tied by its whole path": {
+			leaves{"volumes": cty.ListVal([]cty.Value{mounts("/a", "x", "y", "z")})},
+			leaves{"volumes": cty.ListVal([]cty.Value{mounts("/a", "z", "x", "y")})},
+			nil, diff.Replace,
+			[]plan.AttrDiff{
+				from("volumes[0].volume[2]", forces(change("volumes[0].volume[0]", "", `"z"`))), to("volumes[0].volume[0]", forces(change("volumes[0].volume[2]", `"z"`, ""))),
 			},
 			0,
 		},
@@ -335,4 +419,20 @@ func TestSecretPresenceSurvivesJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal(b, &got))
 	require.Equal(t, "null", string(got.Before))
 	require.Nil(t, got.After)
+}
+
+// TestWrittenListsOfObjectsHaveAnIdentity finds lists whose elements would be paired by place alone.
+func TestWrittenListsOfObjectsHaveAnIdentity(t *testing.T) {
+	lists := 0
+	for _, kind := range addr.Kinds() {
+		for _, a := range schema.KindObject(kind).Attrs {
+			if a.Elem == nil || !a.Many || !a.Configured() {
+				continue
+			}
+			lists++
+			require.True(t, slices.ContainsFunc(a.Elem.Attrs, func(f *schema.Attribute) bool { return f.Identity }),
+				"%s.%s: tag the attribute by which its elements are known with identity", kind, a.Name)
+		}
+	}
+	require.Positive(t, lists)
 }

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/zclconf/go-cty/cty"
@@ -8,8 +9,9 @@ import (
 	"github.com/dstackai/dstack-planner/schema"
 )
 
-// list compares two lists by their longest common subsequence. What has no partner there is paired by identity, else by
-// place, so that a change inside an element is one difference. A list that appears or goes is one difference too.
+// list compares two lists. Elements that the schema gives an identity are paired by it, all others by their longest common
+// subsequence, and what has no partner there by place: so a change inside an element is one difference. A list that appears
+// or goes is one difference too.
 func (c *comparer) list(a *schema.Attribute, p, w cty.Value, path []byte) bool {
 	if p.IsNull() || w.IsNull() {
 		if p.IsNull() && w.IsNull() {
@@ -19,10 +21,18 @@ func (c *comparer) list(a *schema.Attribute, p, w cty.Value, path []byte) bool {
 		return true
 	}
 	olds, news := p.AsValueSlice(), w.AsValueSlice()
-	pairs := Align(c.keys(a, olds, c.prior, path), c.keys(a, news, c.want, path))
-	differs := false
+	oldKeys, newKeys := c.keys(a, olds, c.prior, path), c.keys(a, news, c.want, path)
+	oldIDs, newIDs := oldKeys, newKeys
+	if id := identity(a); len(id) > 0 {
+		oldIDs, newIDs = identities(id, olds, c.prior, path), identities(id, news, c.want, path)
+	}
+	first := len(c.out.Diffs)
+	pairs := Align(oldIDs, newIDs)
 	for i := 0; i < len(pairs); {
-		if pairs[i].Old >= 0 && pairs[i].New >= 0 {
+		if pair := pairs[i]; pair.Old >= 0 && pair.New >= 0 {
+			if oldKeys[pair.Old] != newKeys[pair.New] {
+				c.elements(a, olds, news, pair, path)
+			}
 			i++
 			continue
 		}
@@ -35,12 +45,13 @@ func (c *comparer) list(a *schema.Attribute, p, w cty.Value, path []byte) bool {
 				gapNew = append(gapNew, pairs[end].New)
 			}
 		}
-		for _, pair := range partners(a, olds, news, gapOld, gapNew) {
+		for _, pair := range partners(a, news, gapOld, gapNew) {
 			c.elements(a, olds, news, pair, path)
 		}
-		differs, i = true, end
+		i = end
 	}
-	return differs
+	moved(c.out.Diffs[first:], string(path))
+	return len(c.out.Diffs) > first
 }
 
 // elements records what differs between two partners, or the one that has none.
@@ -78,6 +89,12 @@ func (c *comparer) paired(a *schema.Attribute, p, w cty.Value, pair Pair, path [
 	base := indexed(path, pair.New) + "."
 	for _, d := range sub.out.Diffs {
 		d.Path = base + d.Path
+		if d.MovedTo != "" {
+			d.MovedTo = base + d.MovedTo
+		}
+		if d.MovedFrom != "" {
+			d.MovedFrom = base + d.MovedFrom
+		}
 		c.out.Diffs = append(c.out.Diffs, d)
 	}
 	for rule, paths := range sub.out.ByRule {
@@ -169,45 +186,51 @@ func appendCanonical(b []byte, a *schema.Attribute, v cty.Value, in Value, path 
 	return append(b, encode(v)...)
 }
 
-// partners pairs what stands in one gap of an alignment: objects by their identity, which is what their schema requires,
-// and everything else by place.
-func partners(a *schema.Attribute, olds, news []cty.Value, gapOld, gapNew []int) []Pair {
+// identity are the attributes that tell the elements of a list apart, none where the schema names none.
+func identity(a *schema.Attribute) []*schema.Attribute {
 	if a.Elem == nil {
+		return nil
+	}
+	var out []*schema.Attribute
+	for _, f := range a.Elem.Attrs {
+		if f.Identity {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// identities is one text for each element, the same for elements that are one and the same on both sides.
+func identities(id []*schema.Attribute, elems []cty.Value, in Value, path []byte) []string {
+	out := make([]string, len(elems))
+	var b []byte
+	for i, e := range elems {
+		b = b[:0]
+		if !e.IsKnown() {
+			out[i] = string(strconv.AppendInt(append(b, "?\x00"...), int64(i), 10))
+			continue
+		}
+		at := appendIndex(path, i)
+		for _, f := range id {
+			b = append(appendCanonical(b, f, attr(e, f), in, appendAttr(at, f.Name), i), ',')
+		}
+		out[i] = string(b)
+	}
+	return out
+}
+
+// partners pairs what stands in one gap of an alignment by place. Where elements have an identity, what has no partner is
+// another element, unless it is not known which one it is.
+func partners(a *schema.Attribute, news []cty.Value, gapOld, gapNew []int) []Pair {
+	if len(identity(a)) == 0 || slices.ContainsFunc(gapNew, func(at int) bool { return !news[at].IsKnown() }) {
 		return byPlace(gapOld, gapNew)
 	}
-	ids := func(elems []cty.Value, gap []int) ([]string, bool) {
-		out := make([]string, len(gap))
-		named := false
-		for i, at := range gap {
-			for _, f := range a.Elem.Attrs {
-				if f.Required {
-					named = true
-					out[i] += string(appendCanonical(nil, f, attr(elems[at], f), Value{}, nil, -1-at)) + ","
-				}
-			}
-		}
-		return out, named
+	out := make([]Pair, 0, len(gapOld)+len(gapNew))
+	for _, at := range gapOld {
+		out = append(out, Pair{at, -1})
 	}
 	for _, at := range gapNew {
-		if !news[at].IsKnown() {
-			return byPlace(gapOld, gapNew)
-		}
-	}
-	oldIDs, named := ids(olds, gapOld)
-	if !named {
-		return byPlace(gapOld, gapNew)
-	}
-	newIDs, _ := ids(news, gapNew)
-	var out []Pair
-	for _, p := range Align(oldIDs, newIDs) {
-		q := Pair{-1, -1}
-		if p.Old >= 0 {
-			q.Old = gapOld[p.Old]
-		}
-		if p.New >= 0 {
-			q.New = gapNew[p.New]
-		}
-		out = append(out, q)
+		out = append(out, Pair{-1, at})
 	}
 	return out
 }

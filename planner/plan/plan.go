@@ -202,7 +202,9 @@ type AttrDiff struct {
 	Unknown   bool            `json:"unknown,omitempty"` // known after apply
 	Sensitive bool            `json:"sensitive,omitempty"`
 	Forces    bool            `json:"forces_replacement,omitempty"`
-	Why       string          `json:"why,omitempty"` // the provider's sentence
+	Why       string          `json:"why,omitempty"`        // the provider's sentence
+	MovedTo   string          `json:"moved_to,omitempty"`   // of what goes: the path at which the same value comes, a renamed key or a moved element
+	MovedFrom string          `json:"moved_from,omitempty"` // of what comes: the path that it had
 }
 
 // Cause is where a changed attribute comes from.

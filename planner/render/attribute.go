@@ -17,16 +17,11 @@ func (v *changeView) attributes(c *plan.Change, s shown) []field {
 	room := v.o.width() - fieldIndent - labelWidth - 2
 	one := forcing(c.Diff) == 1
 	if s != showCreate && s != showDestroy {
-		renamed := renames(c.Diff)
-		for i, d := range c.Diff {
-			to, ok := renamed[i]
+		for _, d := range c.Diff {
 			switch {
-			case ok && to < 0:
-			case ok:
-				f := v.diffField(o, c, d, one, room)
-				f.pair = false
-				f.marker, f.lines, f.verbatim = "~", []string{"is now " + label(c.Diff[to].Path) + ", with the same value"}, false
-				out = append(out, f)
+			case d.MovedFrom != "":
+			case d.MovedTo != "":
+				out = append(out, v.movedField(o, c, d, one, room))
 			default:
 				out = append(out, v.diffField(o, c, d, one, room))
 			}
@@ -45,30 +40,25 @@ func (v *changeView) attributes(c *plan.Change, s shown) []field {
 	return out
 }
 
-// renames finds keys of a map that go while another comes with the same value: by index of the one that goes, the index of
-// the one that comes, and -1 by that.
-func renames(diffs []plan.AttrDiff) map[int]int {
-	come := map[string]int{}
-	for i, d := range diffs {
-		if d.Before == nil && d.After != nil && !d.Sensitive && strings.HasSuffix(d.Path, `"]`) {
-			come[rootOf(d.Path)+string(d.After)] = i
-		}
+// movedText says where a value has gone that is nowhere else in what goes.
+func movedText(d plan.AttrDiff) string {
+	text := "is now " + label(d.MovedTo)
+	if strings.HasSuffix(d.Path, `"]`) {
+		text += ", with the same value"
 	}
-	if len(come) == 0 {
-		return nil
+	return text
+}
+
+// movedField says where a value has gone: a key of a map has its name to be known by, an element of a list its value.
+func (v *changeView) movedField(o *schema.Object, c *plan.Change, d plan.AttrDiff, one bool, room int) field {
+	f := v.diffField(o, c, d, one, room)
+	f.marker, f.pair, f.verbatim = "~", false, false
+	text := movedText(d)
+	if !strings.HasSuffix(d.Path, `"]`) {
+		text += ": " + shorten(valueText(d.Path, d.Before, false), room-displayWidth(text+": "), 0)
 	}
-	out := map[int]int{}
-	for i, d := range diffs {
-		if d.After != nil || d.Unknown || d.Sensitive || !strings.HasSuffix(d.Path, `"]`) {
-			continue
-		}
-		key := rootOf(d.Path) + string(d.Before)
-		if to, ok := come[key]; ok {
-			out[i], out[to] = to, -1
-			delete(come, key)
-		}
-	}
-	return out
+	f.lines = []string{text}
+	return f
 }
 
 func forcing(diffs []plan.AttrDiff) int {

@@ -174,8 +174,8 @@ func (m *markdown) what(b *block) string {
 
 // difference is one attribute that differs, and how many others do.
 func (m *markdown) difference(c *plan.Change) string {
-	i := max(0, slices.IndexFunc(c.Diff, func(d plan.AttrDiff) bool { return d.Forces }))
-	d := c.Diff[i]
+	diffs := slices.DeleteFunc(slices.Clone(c.Diff), func(d plan.AttrDiff) bool { return d.MovedFrom != "" }) // said with where they were
+	d := diffs[max(0, slices.IndexFunc(diffs, func(d plan.AttrDiff) bool { return d.Forces }))]
 	name := m.w.prose(cut(label(d.Path), valueWidth, 0))
 	if !strings.ContainsAny(name, "`<") {
 		name = "**" + name + "**"
@@ -185,6 +185,8 @@ func (m *markdown) difference(c *plan.Change) string {
 	switch {
 	case d.Sensitive || d.Unknown:
 		text += m.w.prose(diffLines(plan.AttrDiff{Path: d.Path, Sensitive: d.Sensitive, Unknown: d.Unknown, Before: d.Before, After: d.After}, true, valueWidth)[0])
+	case d.MovedTo != "":
+		text += m.w.prose(cut(movedText(d), whatWidth, 0))
 	case several:
 		text += "differs by line"
 	case d.Before == nil:
@@ -196,7 +198,7 @@ func (m *markdown) difference(c *plan.Change) string {
 		at := differAt(before, after)
 		text += code(cut(before, valueWidth, at)) + " → " + code(cut(after, valueWidth, at))
 	}
-	if n := len(c.Diff) - 1; n > 0 {
+	if n := len(diffs) - 1; n > 0 {
 		text += ", " + grouped(n) + " more"
 	}
 	return text

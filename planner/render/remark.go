@@ -131,7 +131,13 @@ func driftText(d *plan.Drift, room int) string {
 		parts = append(parts, "it is gone")
 	}
 	for _, a := range d.Diff {
+		if a.MovedFrom != "" {
+			continue
+		}
 		lines := diffLines(a, true, room)
+		if a.MovedTo != "" {
+			lines = []string{movedText(a)}
+		}
 		if _, several := textDiff(a.Before, a.After); several && !a.Sensitive && !a.Unknown {
 			lines = []string{"its text differs"}
 		}

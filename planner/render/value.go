@@ -131,8 +131,10 @@ func diffLines(d plan.AttrDiff, bare bool, room int) []string {
 		return []string{"(sensitive, changed)"}
 	case d.Sensitive:
 		return []string{"(sensitive)"}
-	case d.Unknown && !isText(d.Before):
+	case d.Unknown && len(d.Before) == 0:
 		return []string{known}
+	case d.Unknown && !isText(d.Before):
+		return arrow(brief(d.Before), known, room)
 	case d.Unknown:
 		return arrow(cut(valueText(d.Path, d.Before, bare), room, 0), known, room)
 	}
@@ -172,6 +174,26 @@ func arrow(before, after string, room int) []string {
 		return []string{before + " -> " + after}
 	}
 	return []string{before, "-> " + after}
+}
+
+// brief says how much there is in an object or a list, where what is in it is of no use to a reader: it goes, and nobody
+// knows yet what comes.
+func brief(raw json.RawMessage) string {
+	var list []json.RawMessage
+	if json.Unmarshal(raw, &list) == nil {
+		if len(list) == 0 {
+			return "[]"
+		}
+		return "[" + Count(len(list), "element") + "]"
+	}
+	var attrs map[string]json.RawMessage
+	if json.Unmarshal(raw, &attrs) == nil {
+		if len(attrs) == 0 {
+			return "{}"
+		}
+		return "{" + Count(len(attrs), "value") + "}"
+	}
+	return clean(string(raw))
 }
 
 func isText(raw json.RawMessage) bool {
