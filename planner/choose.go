@@ -80,20 +80,22 @@ func (w *walk) choose(intents []plan.IntentDecision) []plan.IntentDecision {
 
 // onlyPart says that the plan is partial.
 func (w *walk) onlyPart() diag.List {
-	said := func(of []addr.Subject) string {
+	var parts []string
+	say := func(before string, of []addr.Subject, picked bool, after string) {
 		var out []string
 		for _, s := range of {
-			out = append(out, s.String())
+			if slices.Contains(w.opts.Picked, s) == picked {
+				out = append(out, s.String())
+			}
 		}
-		return join(out)
+		if len(out) > 0 {
+			parts = append(parts, before+join(out)+after)
+		}
 	}
-	var parts []string
-	if len(w.opts.Targets) > 0 {
-		parts = append(parts, "Only "+said(w.opts.Targets)+" was asked for with --target.")
-	}
-	if len(w.opts.Excludes) > 0 {
-		parts = append(parts, "Without "+said(w.opts.Excludes)+", as --exclude says.")
-	}
+	say("Only ", w.opts.Targets, false, " was asked for with --target.")
+	say("Only ", w.opts.Targets, true, " was picked.")
+	say("Without ", w.opts.Excludes, false, ", as --exclude says.")
+	say("Without ", w.opts.Excludes, true, ", as was picked.")
 	command := "plan"
 	if w.opts.Destroy {
 		command = "plan --destroy"
@@ -112,6 +114,7 @@ func compareAddresses(a, b string) int {
 
 // leaveOut makes an item one to which nothing happens.
 func (w *walk) leaveOut(it *item) {
+	it.unplanned = it.acts()
 	it.action, it.reason, it.note, it.fresh, it.endsRun = plan.NoOp, "", "", false, false
 	it.placement, it.offer, it.group, it.open, it.intent, it.found = nil, nil, "", nil, nil, nil
 	if it.importing() {

@@ -179,11 +179,50 @@ func TestRefreshOnly(t *testing.T) {
 	p := l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})
 	require.Empty(t, cmp.Diff([]string{"forget volume.named"}, actions(p)))
 	require.Equal(t, 1, p.Summary.Forget)
+	require.Equal(t, p.Cost.Before, p.Cost.After, "a refresh pays for nothing, and nobody pays for what is gone")
 	_, err := l.carry(chosen, p)
 	require.NoError(t, err)
 	require.Empty(t, actions(l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})))
 	require.Empty(t, cmp.Diff([]string{"create volume.named"}, actions(l.plan(chosen))))
 	require.Equal(t, "new block, main.dstack.hcl:15", l.plan(chosen).Changes[0].Reason)
+}
+
+func TestRefreshOnlyShowsWhatTheRecordFollows(t *testing.T) {
+	l := newLife(t)
+	l.apply(chosen)
+	for _, o := range l.objects("volume") {
+		if o.Address == "volume.named" {
+			require.NoError(t, l.world.Mutate(o.ID, func(a map[string]any) { a["size"] = "7GB" }))
+		}
+	}
+	p := l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})
+	require.Empty(t, cmp.Diff([]string{"update volume.named"}, actions(p)))
+	require.Empty(t, cmp.Diff([]plan.AttrDiff{{Path: "size", Before: []byte(`"1GB"`), After: []byte(`"7GB"`)}}, p.Changes[0].Diff))
+	require.Empty(t, p.Drift, "it is what the plan is about")
+	_, err := l.carry(chosen, p)
+	require.NoError(t, err)
+	require.Empty(t, actions(l.planWith(chosen, planner.PlanOptions{RefreshOnly: true})))
+}
+
+func TestDriftOfWhatIsLeftOut(t *testing.T) {
+	l := newLife(t)
+	l.apply(chosen)
+	for _, o := range l.objects("volume") {
+		switch o.Address {
+		case "volume.named":
+			require.NoError(t, l.world.Delete(o.ID))
+		case "volume.data":
+			require.NoError(t, l.world.Mutate(o.ID, func(a map[string]any) { a["size"] = "7GB" }))
+		}
+	}
+	p := l.planWith(chosen, planner.PlanOptions{Excludes: subjectsOf(t, "volume.data", "volume.named")})
+	require.Empty(t, actions(p))
+	classes := map[string]string{}
+	for _, d := range p.Drift {
+		classes[d.Address] = d.Class
+	}
+	require.Equal(t, map[string]string{"volume.data": plan.DriftLeftAlone, "volume.named": plan.DriftLeftAlone}, classes, "the plan sets nothing of that back")
+	require.Equal(t, p.Cost.Before, p.Cost.After, "what is gone and not made again costs nothing")
 }
 
 func TestDriftHasThreeClasses(t *testing.T) {

@@ -26,7 +26,8 @@ func (w *walk) cost(p *plan.Plan) {
 			add(&line.Before, it.rec.live())
 			line.Before.HourlyMax = line.Before.Hourly
 		}
-		if it.action != plan.Delete && it.planned != cty.NilVal {
+		gone := it.rec != nil && !it.exists() && !it.comes() // nobody pays for it, though it is recorded
+		if it.action != plan.Delete && it.planned != cty.NilVal && !gone {
 			add(&line.After, it.planned)
 			line.After.HourlyMax = line.After.Hourly
 			if m := w.placed.group(it.addr); m != nil {

@@ -112,7 +112,7 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	}
 	if it.rec != nil {
 		c.Deposed, c.Tainted = it.rec.Deposed, it.rec.Tainted
-		before, err := schema.MarshalValue(it.rec.live())
+		before, err := schema.MarshalValue(w.prior(it))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", it.name, err)
 		}
@@ -149,8 +149,10 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	c.Evaluate = len(final.Sensitive) > 0 || slices.ContainsFunc(final.Unknown, func(p string) bool { return configured(it.object, p) })
 	c.Evaluate = c.Evaluate && !w.opts.RefreshOnly
 	if it.exists() {
-		prior := diff.Value{V: it.rec.live(), Digests: it.rec.Secrets}
-		shown := diff.Compare(it.object, prior, final, diff.Options{Also: func(a *schema.Attribute) bool { return a.Placed && !a.Many && it.comes() }})
+		prior := diff.Value{V: w.prior(it), Digests: it.rec.Secrets}
+		shown := diff.Compare(it.object, prior, final, diff.Options{Also: func(a *schema.Attribute) bool {
+			return a.Placed && !a.Many && it.comes() || w.opts.RefreshOnly && !a.Status
+		}})
 		shown = shown.Settle(it.forced)
 		c.Diff, c.UnchangedAttrs = shown.Diffs, shown.Unchanged
 		c.ReplacePaths = slices.DeleteFunc(slices.Clone(it.after.Forces), func(path string) bool { return path == askedFor })
@@ -158,9 +160,19 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 		shown := diff.Compare(it.object, diff.Value{V: cty.NullVal(it.object.Type())}, final, diff.Options{})
 		c.Diff = shown.Diffs
 	}
-	w.applied(it, c.Diff)
+	if !w.opts.RefreshOnly {
+		w.applied(it, c.Diff)
+	}
 	c.Cause = it.findCauses()
 	return c, nil
+}
+
+// prior is what an item is compared with: what is there, and where only the record follows that, the record.
+func (w *walk) prior(it *item) cty.Value {
+	if w.opts.RefreshOnly {
+		return it.rec.value
+	}
+	return it.rec.live()
 }
 
 // applied notes what was applied last, where a provider reports something else.
@@ -265,11 +277,17 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 		return
 	}
 	d := &plan.Drift{Address: it.name, Kind: it.kind, Class: plan.DriftInformational}
+	switch {
+	case it.action != plan.NoOp:
+		d.Class = plan.DriftConflict
+	case it.unplanned || it.frozen || w.opts.RefreshOnly:
+		d.Class = plan.DriftLeftAlone
+	}
 	if rec.presence == providers.Gone {
-		if it.action == plan.Delete || w.ended[it.addr] {
+		if it.action == plan.Delete || it.action == plan.Forget || w.ended[it.addr] {
 			return
 		}
-		d.Gone, d.Class = true, plan.DriftConflict
+		d.Gone = true
 	} else {
 		seen := diff.Compare(it.object, diff.Value{V: rec.value, Digests: rec.Secrets}, diff.Value{V: rec.seen, Digests: rec.Secrets},
 			diff.Options{Also: func(a *schema.Attribute) bool { return !a.Status }})
@@ -277,9 +295,6 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 			return
 		}
 		d.Diff = seen.Diffs
-		if it.action != plan.NoOp {
-			d.Class = plan.DriftConflict
-		}
 	}
 	p.Drift = append(p.Drift, d)
 }

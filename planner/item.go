@@ -39,8 +39,9 @@ type item struct {
 	after   diff.Result
 	fresh   bool // the old one has ended: shown as a create though it is deleted first
 
-	asked  bool // --replace names it
-	frozen bool // of a deferred block: it stays as it is
+	asked     bool // --replace names it
+	frozen    bool // of a deferred block: it stays as it is
+	unplanned bool // something would be done with it, and the plan is asked to leave it out
 
 	needs    []string // addresses of resources and blocks that it stands on
 	supports []plannedSupport

@@ -39,6 +39,7 @@ type PlanOptions struct {
 	RefreshOnly bool           // only the record follows what is there
 	Targets     []addr.Subject // plan these and what they need, nothing else; all unless set
 	Excludes    []addr.Subject // leave these out, and what needs them
+	Picked      []addr.Subject // those of Targets and Excludes that somebody picked from another plan, no flag
 	Replace     []addr.Subject // replace these though nothing differs
 	Explain     *Explain       // say where values come from; nil asks nothing
 	Parallelism int            // calls at a time; 10 unless set

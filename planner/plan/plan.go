@@ -306,6 +306,7 @@ const (
 	DriftConflict      = "conflict"      // the configuration says otherwise, so it is changed back
 	DriftFeeds         = "feeds"         // what changes is made of it
 	DriftInformational = "informational" // nothing depends on it
+	DriftLeftAlone     = "left_alone"    // this plan does nothing about it: it is left out on request, or deferred
 )
 
 // Note is a sentence about one address.

@@ -125,10 +125,13 @@ func foldNotes(notes []plan.Note) []string {
 	return out
 }
 
+// Drift is a sentence about what a provider reports otherwise than recorded, on one line.
+func Drift(d *plan.Drift) string { return driftText(d, 1000) }
+
 func driftText(d *plan.Drift, room int) string {
 	var parts []string
 	if d.Gone {
-		parts = append(parts, "it is gone")
+		parts = append(parts, "it was deleted outside of dstack")
 	}
 	for _, a := range d.Diff {
 		if a.MovedFrom != "" {
@@ -145,12 +148,18 @@ func driftText(d *plan.Drift, room int) string {
 	}
 	text := clean(d.Address) + ": " + strings.Join(parts, ", ")
 	switch d.Class {
-	case "conflict":
-		text += "; the plan sets it back"
-	case "feeds":
+	case plan.DriftConflict:
+		if d.Gone {
+			text += "; the plan makes it again"
+		} else {
+			text += "; the plan sets it back"
+		}
+	case plan.DriftFeeds:
 		text += "; what changes depends on it"
-	case "informational":
+	case plan.DriftInformational:
 		text += "; nothing depends on it"
+	case plan.DriftLeftAlone:
+		text += "; this plan leaves that as it is"
 	}
 	return text
 }

@@ -38,8 +38,7 @@ func remarkables() map[string]*plan.Plan {
 		{Address: "volume.data", Kind: "volume", Backend: "aws", Action: plan.Update, RecordOnly: true, Reason: "the provider reports it", Before: JSON(Object{"size": "100GB"}), After: JSON(Object{"size": "200GB"}), Diff: []plan.AttrDiff{{Path: "size", Before: JSON("100GB"), After: JSON("200GB")}}, UnchangedAttrs: 4},
 		{Address: "volume.lost", Kind: "volume", Backend: "aws", Action: plan.Forget, Reason: plan.Vanished, Before: JSON(Object{"size": "100GB"})},
 	}, Drift: []*plan.Drift{
-		{Address: "volume.data", Kind: "volume", Class: plan.DriftFeeds, Diff: []plan.AttrDiff{{Path: "size", Before: JSON("100GB"), After: JSON("200GB")}}},
-		{Address: "volume.lost", Kind: "volume", Class: plan.DriftConflict, Gone: true},
+		{Address: "task.train.job[0]", Kind: "job", Class: plan.DriftLeftAlone, Gone: true},
 	}}
 
 	volume, job, machine := kindsOf()["volume"], kindsOf()["job"], kindsOf()["instance"]

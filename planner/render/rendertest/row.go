@@ -32,7 +32,7 @@ func rows() map[string]*plan.Plan {
 		"nothing-but-unknown": {Unchanged: 17, NotChecked: []plan.Note{{Address: "fleet.lab.instance[0]", Text: "unreachable since 11:02"}, {Address: "fleet.lab.instance[1]", Text: "unreachable since 11:02"}}},
 		"nothing-but-notes": {
 			Unchanged: 3, Notes: []plan.Note{{Address: "task.train", Text: "done 2 d ago; it runs again when its specification changes or with --replace task.train"}},
-			Drift: []*plan.Drift{{Address: "volume.data[0]", Gone: true, Class: "conflict"}},
+			Drift: []*plan.Drift{{Address: "volume.data[0]", Gone: true, Class: plan.DriftLeftAlone}},
 		},
 		"create-volume":    One(plan.Change{Address: "volume.data", Kind: "volume", Backend: "aws", Action: plan.Create, Reason: "new block, main.dstack.hcl:3", After: JSON(Object{"size": "100GB", "region": "us-east-1", "backend": "aws"}), AfterUnknown: []string{"id", "availability_zone"}}),
 		"grow-volume":      One(plan.Change{Address: "volume.data", Kind: "volume", Action: plan.Update, Reason: "size grows", Cause: []plan.Cause{{Attribute: "size", Place: "main.dstack.hcl:5", From: "var.size"}}, Diff: []plan.AttrDiff{{Path: "size", Before: JSON("100GB"), After: JSON("200GB")}}, UnchangedAttrs: 3}),

@@ -65,17 +65,22 @@ func Main(args []string) int {
 	return a.finish(root.ExecuteContext(context.Background()))
 }
 
-// interruptible gives a context that ends with the first signal.
-func (a *app) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+// interruptible gives a context that ends with the first signal. After stop, signals are those of whoever waits next.
+func (a *app) interruptible(ctx context.Context) (_ context.Context, stop context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		select {
 		case <-a.signals:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		<-ended
+	}
 }
 
 func (a *app) prepare() error {

@@ -35,7 +35,8 @@ type event struct {
 	Version    string            `json:"dstack_version,omitempty"`
 	Actions    []string          `json:"actions,omitempty"` // as in a plan: delete, create
 	Reason     string            `json:"reason,omitempty"`
-	Gone       bool              `json:"gone,omitempty"` // deleted outside of dstack
+	Gone       bool              `json:"gone,omitempty"`  // deleted outside of dstack
+	Class      string            `json:"class,omitempty"` // of drift: what the plan does about it
 	Result     plan.PolicyResult `json:"result,omitempty"`
 	Op         plan.Op           `json:"operation,omitempty"` // of a step
 	Phase      string            `json:"phase,omitempty"`     // as the provider says: waiting for SSH
@@ -136,11 +137,7 @@ func (e *events) diagnostics(list diag.List) {
 // plan tells what a plan says, change by change.
 func (e *events) plan(p *plan.Plan) {
 	for _, d := range p.Drift {
-		what := "differs from what is recorded"
-		if d.Gone {
-			what = "is gone"
-		}
-		e.emit(event{Type: eventDrift, Address: d.Address, Message: d.Address + " " + what, Gone: d.Gone})
+		e.emit(event{Type: eventDrift, Address: d.Address, Message: render.Drift(d), Gone: d.Gone, Class: d.Class})
 	}
 	for _, n := range p.NotChecked {
 		e.emit(event{Level: levelWarn, Type: eventNotChecked, Address: n.Address, Message: n.Address + ": " + n.Text})

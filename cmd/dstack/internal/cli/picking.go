@@ -170,6 +170,7 @@ func (a *app) pick(ctx context.Context, f *folder, ap *applying, list []pickable
 			in.targets = take
 		}
 		in.excludes = slices.Concat(in.excludes, leave)
+		in.picked = slices.Concat(in.picked, take, leave)
 		p, err := a.planAgain(ctx, f, in)
 		if err != nil {
 			return nil, err

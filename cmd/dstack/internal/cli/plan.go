@@ -27,6 +27,7 @@ type planning struct {
 	targets     subjects
 	excludes    subjects
 	replace     subjects
+	picked      subjects // those of targets and excludes that no flag says
 	explain     *planner.Explain
 }
 
@@ -114,10 +115,13 @@ func (d detail) code(p *plan.Plan) int {
 			}
 		}
 	}
-	if hasChanges(p) {
+	risk := d == "risk"
+	switch {
+	case risk && p.RefreshOnly && hasChanges(p): // nothing is changed but the record, which has drifted
+		return exitDrift
+	case hasChanges(p):
 		return exitChanges
-	}
-	if d == "risk" && len(p.Drift) > 0 {
+	case risk && len(p.Drift) > 0:
 		return exitDrift
 	}
 	return exitOK
@@ -262,7 +266,7 @@ func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, bes
 		writer, _ = f.store.Holder(ctx)
 	}
 	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, NoRefresh: in.noRefresh, Parallelism: in.parallelism,
-		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Replace: in.replace, Explain: in.explain})
+		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Picked: in.picked, Replace: in.replace, Explain: in.explain})
 	if ctx.Err() != nil {
 		return nil, exit(exitInterrupted)
 	}
