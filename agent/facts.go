@@ -14,6 +14,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/cgroup"
+	"github.com/dstackai/dstack-planner/agent/internal/gpu"
 	"github.com/dstackai/dstack-planner/agent/internal/rootfs"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/docker"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
@@ -47,7 +48,7 @@ func ReadFacts(ctx context.Context, dir, program, dockerHost string) (api.Facts,
 	if f.Addresses, err = addresses(); err != nil {
 		return f, err
 	}
-	gpus, err := readGPUs(ctx)
+	gpus, err := gpu.Tools{}.List(ctx)
 	if err != nil {
 		f.GPUError = err.Error()
 	}

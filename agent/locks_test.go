@@ -61,43 +61,6 @@ func TestLocks(t *testing.T) {
 	}
 }
 
-func TestGPUs(t *testing.T) {
-	cases := map[string]struct {
-		line string
-		want api.GPU
-	}{
-		"a data centre's":               {"GPU-1, NVIDIA A100-SXM4-80GB, 81920", api.GPU{Name: "A100", MemoryMiB: 80 << 10}},
-		"less than what is sold":        {"GPU-1, NVIDIA H100 80GB HBM3, 81559", api.GPU{Name: "H100", MemoryMiB: 80 << 10}},
-		"the newest":                    {"GPU-1, NVIDIA H200, 143771", api.GPU{Name: "H200", MemoryMiB: 141 << 10}},
-		"a twin":                        {"GPU-1, NVIDIA H100 NVL, 95830", api.GPU{Name: "H100NVL", MemoryMiB: 94 << 10}},
-		"a chip with a processor":       {"GPU-1, NVIDIA GH200 480GB, 97871", api.GPU{Name: "GH200", MemoryMiB: 96 << 10}},
-		"an old one":                    {"GPU-1, Tesla T4, 15360", api.GPU{Name: "T4", MemoryMiB: 16 << 10}},
-		"the small one of two sizes":    {"GPU-1, Tesla V100-SXM2-16GB, 16160", api.GPU{Name: "V100", MemoryMiB: 16 << 10}},
-		"a workstation's":               {"GPU-1, NVIDIA RTX A6000, 49140", api.GPU{Name: "A6000", MemoryMiB: 48 << 10}},
-		"a later workstation's":         {"GPU-1, NVIDIA RTX 6000 Ada Generation, 49140", api.GPU{Name: "RTX6000Ada", MemoryMiB: 48 << 10}},
-		"a player's":                    {"GPU-1, NVIDIA GeForce RTX 4090, 24564", api.GPU{Name: "RTX4090", MemoryMiB: 24 << 10}},
-		"a player's better one":         {"GPU-1, NVIDIA GeForce RTX 3080 Ti, 12288", api.GPU{Name: "RTX3080Ti", MemoryMiB: 12 << 10}},
-		"a model that nobody knows yet": {"GPU-1, NVIDIA Z900, 100000", api.GPU{Name: "Z900", MemoryMiB: 98 << 10}},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			got, err := parseGPUs(c.line + "\n")
-			require.NoError(t, err)
-			c.want.Vendor, c.want.ID = "nvidia", "GPU-1"
-			if diff := cmp.Diff([]api.GPU{c.want}, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-	for _, bad := range []string{"No devices were found", "GPU-1, NVIDIA H200", "GPU-1, NVIDIA H200, [N/A]", "a, b, -1"} {
-		_, err := parseGPUs(bad)
-		require.ErrorContains(t, err, "nvidia-smi", "%q", bad)
-	}
-	none, err := parseGPUs("\n")
-	require.NoError(t, err)
-	require.Empty(t, none)
-}
-
 func TestFactsOfAFolderThatIsNotThere(t *testing.T) {
 	f, err := ReadFacts(t.Context(), filepath.Join(t.TempDir(), "not", "there"), "", "")
 	require.NoError(t, err)

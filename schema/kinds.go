@@ -65,7 +65,19 @@ type Instance struct {
 	SSHUser    string `name:"ssh_user,computed" doc:"The user that logs in."`
 
 	AgentVersion string `name:"agent_version,status" doc:"The version of the agent on it."`
+	Facts        *Facts `name:"facts,status" doc:"What its agent has found on it."`
 	Status       string `name:"status,status" doc:"provisioning, idle, busy, unreachable or terminating."`
+}
+
+// Facts are what an agent has found on its machine, beside what placement counts with.
+type Facts struct {
+	Kernel        string   `name:"kernel" json:"kernel" doc:"The version of its kernel."`
+	Architecture  string   `name:"architecture" json:"architecture" doc:"amd64 or arm64."`
+	Addresses     []string `name:"addresses" json:"addresses" doc:"The addresses of its network interfaces, with the length of their prefix."`
+	Runtimes      []string `name:"runtimes" json:"runtimes" doc:"How jobs can run on it: process, docker."`
+	DockerVersion string   `name:"docker_version" json:"docker_version,omitempty" doc:"The version of its Docker Engine."`
+	DockerError   string   `name:"docker_error" json:"docker_error,omitempty" doc:"Why no container can run on it."`
+	GPUError      string   `name:"gpu_error" json:"gpu_error,omitempty" doc:"Why its GPUs cannot be listed."`
 }
 
 // Resources is what a machine or a job needs.

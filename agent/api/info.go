@@ -73,10 +73,9 @@ const (
 // GPU is one GPU of a machine.
 type GPU struct {
 	Vendor string `json:"vendor"`
-	// Name is short, as requirements name it: "A100", "RTX4090".
-	Name string `json:"name"`
-	// MemoryMiB is the size that the GPU is sold with, not what its driver leaves of it.
-	MemoryMiB int `json:"memory_mib"`
-	// ID is the vendor's own unique id.
+	// Name and MemoryMiB are what the driver says: "NVIDIA A100-SXM4-80GB", 81920.
+	Name      string `json:"name"`
+	MemoryMiB int    `json:"memory_mib"`
+	// ID is by what a job is given the GPU: NVIDIA's unique id, the render node of an AMD GPU, the index of one of Intel.
 	ID string `json:"id"`
 }

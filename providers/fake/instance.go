@@ -197,6 +197,7 @@ func (instanceKind) release(c *contents, o *Object) error {
 
 func (instanceKind) observe(c *contents, o *Object, v *schema.Instance) {
 	v.AgentVersion, v.Status = agentVersion, "idle"
+	v.Facts = &schema.Facts{Kernel: "6.8.0-fake", Architecture: "amd64", Addresses: []string{v.InternalIP + "/16"}, Runtimes: []string{"process", "docker"}, DockerVersion: "29.0.0"}
 	if !o.Ready {
 		v.Status = "provisioning"
 		return

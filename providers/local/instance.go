@@ -113,12 +113,13 @@ func finishInstance(id string, v schema.Instance) schema.Instance {
 
 // showInstance fills in what the agent says.
 func showInstance(v *schema.Instance, info api.Info) {
-	v.AgentVersion, v.Status = info.AgentVersion, "idle"
+	host.ShowMachine(v, info.Facts)
+	v.Status = "idle"
 	if info.ActiveJobs > 0 {
 		v.Status = "busy"
 	}
 	v.CPUs, v.MemoryMiB, v.TotalBlocks = info.CPUs, info.MemoryBytes>>20, max(1, info.Blocks)
-	if now := gpus(info.Facts); !slices.Equal(v.GPUs, now) {
+	if now := host.GPUs(info.Facts); !slices.Equal(v.GPUs, now) {
 		v.GPUs = now
 	}
 }
@@ -206,7 +207,7 @@ func (r instances) Update(ctx context.Context, prior providers.Object[schema.Ins
 		return prior, err
 	}
 	v := finishInstance(prior.ID, op.Planned)
-	v.AgentVersion, v.Status = prior.Value.AgentVersion, prior.Value.Status
+	v.AgentVersion, v.Facts, v.Status = prior.Value.AgentVersion, prior.Value.Facts, prior.Value.Status
 	err := r.instances.change(ctx, prior.ID, v, func(was schema.Instance) error {
 		if v.TotalBlocks != was.TotalBlocks {
 			return providers.Errorf(providers.Invalid, "instance %s is divided into %d, and cannot be divided into %d while its agent runs", prior.ID, was.TotalBlocks, v.TotalBlocks)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent"
 	"github.com/dstackai/dstack-planner/agent/api"
+	"github.com/dstackai/dstack-planner/providers/host"
 	"github.com/dstackai/dstack-planner/schema"
 )
 
@@ -21,7 +22,7 @@ func (b *backend) Offers(ctx context.Context, needs []schema.Requirements, yield
 	for i := range needs {
 		yield(i, schema.Offer{
 			Backend: b.name, Region: Region, InstanceType: Region, CPUs: m.CPUs, MemoryMiB: m.MemoryBytes >> 20, DiskMiB: m.DiskBytes >> 20,
-			GPUs: gpus(m), Availability: schema.Available,
+			GPUs: host.GPUs(m), Availability: schema.Available,
 		})
 	}
 	return nil
@@ -40,12 +41,4 @@ func (b *backend) tryMounts() string {
 		return api.MountsNamespace
 	}
 	return f.Mounts
-}
-
-func gpus(m api.Facts) []schema.GPU {
-	out := make([]schema.GPU, len(m.GPUs))
-	for i, g := range m.GPUs {
-		out[i] = schema.GPU{Name: g.Name, Vendor: g.Vendor, MemoryMiB: int64(g.MemoryMiB)}
-	}
-	return out
 }

@@ -48,25 +48,27 @@ func listCommand(a *app, use, short string, kinds []string, print func(r *record
 
 // instanceJSON is an instance in `fleet --json`.
 type instanceJSON struct {
-	Address      string       `json:"address"`
-	Fleet        string       `json:"fleet"`
-	Name         string       `json:"name"`
-	Backend      string       `json:"backend"`
-	Region       string       `json:"region,omitempty"`
-	Zone         string       `json:"zone,omitempty"`
-	InstanceType string       `json:"instance_type,omitempty"`
-	CPUs         int          `json:"cpus"`
-	MemoryMiB    int64        `json:"memory_mib"`
-	DiskMiB      int64        `json:"disk_mib"`
-	GPUs         []schema.GPU `json:"gpus,omitempty"`
-	Spot         bool         `json:"spot,omitempty"`
-	Price        *float64     `json:"price"`
-	Status       string       `json:"status"`
-	Blocks       int          `json:"blocks,omitempty"`
-	BusyBlocks   int          `json:"busy_blocks"`
-	Jobs         []string     `json:"jobs"`
-	CreatedAt    time.Time    `json:"created_at,omitzero"`
-	Error        string       `json:"error,omitempty"`
+	Address      string        `json:"address"`
+	Fleet        string        `json:"fleet"`
+	Name         string        `json:"name"`
+	Backend      string        `json:"backend"`
+	Region       string        `json:"region,omitempty"`
+	Zone         string        `json:"zone,omitempty"`
+	InstanceType string        `json:"instance_type,omitempty"`
+	CPUs         int           `json:"cpus"`
+	MemoryMiB    int64         `json:"memory_mib"`
+	DiskMiB      int64         `json:"disk_mib"`
+	GPUs         []schema.GPU  `json:"gpus,omitempty"`
+	AgentVersion string        `json:"agent_version,omitempty"`
+	Facts        *schema.Facts `json:"facts,omitempty"`
+	Spot         bool          `json:"spot,omitempty"`
+	Price        *float64      `json:"price"`
+	Status       string        `json:"status"`
+	Blocks       int           `json:"blocks,omitempty"`
+	BusyBlocks   int           `json:"busy_blocks"`
+	Jobs         []string      `json:"jobs"`
+	CreatedAt    time.Time     `json:"created_at,omitzero"`
+	Error        string        `json:"error,omitempty"`
 }
 
 func fleetCommand(a *app) *cobra.Command {
@@ -136,7 +138,7 @@ func (n *node) json() instanceJSON {
 	}
 	return instanceJSON{
 		Address: n.Resource.Address, Fleet: n.owner(), Name: n.Instance.Name, Backend: n.Instance.Backend, Region: n.Region, Zone: n.Zone, InstanceType: n.InstanceType,
-		CPUs: n.CPUs, MemoryMiB: n.MemoryMiB, DiskMiB: n.DiskMiB, GPUs: n.GPUs, Spot: n.Spot, Price: n.Price, Status: n.status(), Blocks: n.TotalBlocks,
+		CPUs: n.CPUs, MemoryMiB: n.MemoryMiB, DiskMiB: n.DiskMiB, GPUs: n.GPUs, AgentVersion: n.AgentVersion, Facts: n.Facts, Spot: n.Spot, Price: n.Price, Status: n.status(), Blocks: n.TotalBlocks,
 		BusyBlocks: n.blocks, Jobs: jobs, CreatedAt: n.CreatedAt, Error: n.trouble(),
 	}
 }
