@@ -27,7 +27,7 @@ func (w *walk) document() (*plan.Plan, error) {
 	p := &plan.Plan{
 		FormatVersion: plan.FormatVersion, DstackVersion: w.p.Version, CreatedAt: w.now.UTC().Truncate(time.Millisecond),
 		Lineage: w.state.Lineage(), Serial: w.state.Serial(), Head: w.state.Head(), Store: w.p.Store, Destroy: w.opts.Destroy,
-		Complete: len(w.deferred) == 0, Deferred: w.deferred, Partial: w.partial(), NotPlanned: w.notPlanned, RefreshOnly: w.opts.RefreshOnly, Changes: []*plan.Change{}, Drift: []*plan.Drift{}, Policies: []plan.Policy{},
+		Complete: len(w.deferred) == 0, Deferred: w.deferred, Partial: w.partial(), NotPlanned: w.notPlanned, RefreshOnly: w.opts.RefreshOnly, Refresh: w.refreshed(), Changes: []*plan.Change{}, Drift: []*plan.Drift{}, Policies: []plan.Policy{},
 		Backends: map[string]plan.Backend{}, Revisions: map[string]plan.Revision{}, Steps: []plan.Step{},
 	}
 	sortItems(w.order)
@@ -266,11 +266,11 @@ func (w *walk) drift(p *plan.Plan, it *item) {
 		return
 	}
 	if rec.presence == providers.Unknown {
-		why := "as recorded; --no-refresh"
+		why := w.opts.Refresh.Why()
 		if rec.err != nil {
 			why = rec.err.Error() + "; kept as recorded"
 		}
-		p.NotChecked = append(p.NotChecked, plan.Note{Address: it.name, Text: why})
+		p.NotChecked = append(p.NotChecked, plan.Note{Address: it.name, Text: why, Since: rec.since()})
 		return
 	}
 	if rec.presence == providers.Present && rec.unmoved || w.opts.RefreshOnly && it.action != plan.NoOp {

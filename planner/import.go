@@ -66,7 +66,7 @@ func (w *walk) unrecorded(blocks *earlyBlocks, i config.Import) (*imported, diag
 	about := func(list diag.List) diag.List { return list.At(&i.ToRange).For(i.To.String()) }
 	recorded := w.state.Resource(i.To.String())
 	switch {
-	case recorded != nil && (recorded.ID == i.ID || w.opts.NoRefresh):
+	case recorded != nil && (recorded.ID == i.ID || w.opts.Refresh == plan.RefreshNone):
 		return nil, nil // done by an earlier apply
 	case recorded == nil && w.p.Config.Block(i.To.Block.Block) == nil:
 		return nil, about(noBlock(i))

@@ -199,7 +199,7 @@ func TestAnAddressHasOneThingAndAThingOneAddress(t *testing.T) {
 
 	l.still(found + takes("volume.data[0]", first.ID))               // done long ago
 	l.still(found + takes("volume.data[0]", "vol-of-a-former-life")) // which was replaced since
-	require.Empty(t, actions(l.planWith(found+takes("volume.data[0]", second.ID), planner.PlanOptions{NoRefresh: true})))
+	require.Empty(t, actions(l.planWith(found+takes("volume.data[0]", second.ID), planner.PlanOptions{Refresh: plan.RefreshNone})))
 	p := l.planWith(found+takes("volume.data[0]", second.ID), planner.PlanOptions{Destroy: true})
 	require.NotZero(t, p.Summary.Destroy, "a destroy takes nothing over")
 }

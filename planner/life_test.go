@@ -16,6 +16,7 @@ import (
 	"github.com/dstackai/dstack-planner/planner/apply"
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/providers/fake"
 	"github.com/dstackai/dstack-planner/statefile"
 )
@@ -28,6 +29,7 @@ type life struct {
 	now   time.Time
 	vars  []config.Assignment
 	fault string // the fake's script of what goes wrong
+	reads *reads // notes what is read, where somebody wants to know
 }
 
 func newLife(t *testing.T) *life {
@@ -43,8 +45,12 @@ func (l *life) planner(hcl string) *planner.Planner {
 	l.t.Helper()
 	cfg, diags := config.Load(l.t.Context(), config.LoadOptions{Sources: sources(backendFake + hcl), Dir: l.t.TempDir(), Vars: l.vars})
 	require.NoError(l.t, diags.Err())
+	var provider providers.Provider = fake.New(fake.Options{World: l.world, Getenv: l.getenv})
+	if l.reads != nil {
+		provider = watched{provider, l.reads}
+	}
 	return &planner.Planner{
-		Config: cfg, Providers: cloud{fake.New(fake.Options{World: l.world, Getenv: l.getenv})}, Now: func() time.Time { return l.now },
+		Config: cfg, Providers: cloud{provider}, Now: func() time.Time { return l.now },
 		Getenv: func(string) string { return "" }, Log: slog.New(slog.DiscardHandler), Version: "test", Store: "the test",
 	}
 }

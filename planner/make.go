@@ -113,7 +113,7 @@ func (p *Planner) needsBackend() bool {
 
 // look refreshes the records and finds what open intents had made.
 func (w *walk) look(ctx context.Context) error {
-	records, err := w.backends.refresh(ctx, w.opts.Parallelism, !w.opts.NoRefresh)
+	records, err := w.backends.refresh(ctx, w.opts.Parallelism, w.opts.Refresh.Whole())
 	if err != nil {
 		return err
 	}
@@ -187,6 +187,12 @@ func (w *walk) plan(ctx context.Context) (*plan.Plan, error) {
 		w.diags = before
 		w.placed, w.stopped, w.discarded, w.expired, w.putOff = nil, nil, nil, false, nil
 		out, err := w.twice(ctx)
+		if more, readErr := w.readOn(ctx, err); readErr != nil {
+			return nil, readErr
+		} else if more {
+			w.forgetLate()
+			continue
+		}
 		if errors.Is(err, errBackendDeferred) {
 			continue
 		}
@@ -211,6 +217,9 @@ func (w *walk) twice(ctx context.Context) (*plan.Plan, error) {
 		return w.follow()
 	}
 	err := w.run(ctx)
+	if err == nil && !w.diags.HasErrors() && w.mayReadEarly() {
+		return nil, errUnread
+	}
 	if !w.opts.Destroy && !w.diags.HasErrors() {
 		w.diags = append(w.diags, w.stillWanted()...)
 		w.diags = append(w.diags, w.stillThere()...)

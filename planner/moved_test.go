@@ -263,7 +263,7 @@ func TestAMoveNeedsNoProvider(t *testing.T) {
 	l := newLife(t)
 	l.apply(everything)
 	hcl := strings.NewReplacer(`fleet "train"`, `fleet "gpus"`, "fleet.train", "fleet.gpus").Replace(everything) + says("fleet.train", "fleet.gpus")
-	p := l.planWith(hcl, planner.PlanOptions{NoRefresh: true})
+	p := l.planWith(hcl, planner.PlanOptions{Refresh: plan.RefreshNone})
 	pure(t, p)
 	l.fault = `[{"fault": "transient", "op": "rename", "times": 1000}]`
 	res, err := l.carry(hcl, p)

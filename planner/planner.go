@@ -7,6 +7,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/statefile"
 )
@@ -35,12 +36,12 @@ type PlanOptions struct {
 	State       *statefile.State
 	Writer      *statefile.Holder // who holds the lock now; its open intents are being changed, not in flight
 	Destroy     bool
-	NoRefresh   bool
-	RefreshOnly bool           // only the record follows what is there
-	Targets     []addr.Subject // plan these and what they need, nothing else; all unless set
-	Excludes    []addr.Subject // leave these out, and what needs them
-	Picked      []addr.Subject // those of Targets and Excludes that somebody picked from another plan, no flag
-	Replace     []addr.Subject // replace these though nothing differs
-	Explain     *Explain       // say where values come from; nil asks nothing
-	Parallelism int            // calls at a time; 10 unless set
+	Refresh     plan.RefreshMode // how much of what is recorded is compared with what is there
+	RefreshOnly bool             // only the record follows what is there
+	Targets     []addr.Subject   // plan these and what they need, nothing else; all unless set
+	Excludes    []addr.Subject   // leave these out, and what needs them
+	Picked      []addr.Subject   // those of Targets and Excludes that somebody picked from another plan, no flag
+	Replace     []addr.Subject   // replace these though nothing differs
+	Explain     *Explain         // say where values come from; nil asks nothing
+	Parallelism int              // calls at a time; 10 unless set
 }

@@ -43,23 +43,31 @@ func (r *record) object() providers.Object[cty.Value] {
 	return providers.Object[cty.Value]{ID: r.ID, Value: r.value, Private: r.Private, Tainted: r.Tainted}
 }
 
-// refresh decodes all records and asks the providers about them: a batched read for each backend and kind, of a thousand
-// at most, all of them side by side. What cannot be asked stays as recorded. Only what makes planning senseless is an error.
+// refresh decodes all records and, unless that is left for later, asks the providers about them.
 func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map[statefile.Ref]*record, error) {
-	out := make(map[statefile.Ref]*record, bs.state.Len())
-	type batch struct{ backend, kind string }
-	batches := map[batch][]*record{}
 	all, err := decode(bs.state.Resources())
 	if err != nil {
 		return nil, err
 	}
+	out := make(map[statefile.Ref]*record, len(all))
 	for _, r := range all {
-		r.skipped = !ask
+		r.skipped = true
 		out[r.Ref()] = r
-		batches[batch{r.Backend, r.Kind}] = append(batches[batch{r.Backend, r.Kind}], r)
 	}
 	if !ask {
 		return out, nil
+	}
+	return out, bs.readAll(ctx, parallelism, all)
+}
+
+// readAll asks the providers about records: a batched read for each backend and kind, of a thousand at most, all of them side
+// by side. What cannot be asked stays as recorded. Only what makes planning senseless is an error.
+func (bs *backends) readAll(ctx context.Context, parallelism int, records []*record) error {
+	type batch struct{ backend, kind string }
+	batches := map[batch][]*record{}
+	for _, r := range records {
+		r.skipped = false
+		batches[batch{r.Backend, r.Kind}] = append(batches[batch{r.Backend, r.Kind}], r)
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelism)
@@ -68,7 +76,7 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 			g.Go(func() error { return bs.read(ctx, b.backend, b.kind, part) })
 		}
 	}
-	return out, g.Wait()
+	return g.Wait()
 }
 
 // mostRead is how many objects are asked for in one call: clouds page at a thousand, and while one part is under way the

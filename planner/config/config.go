@@ -108,6 +108,7 @@ type Reference struct {
 	Range     hcl.Range  // where it stands: in the block itself, or in a local that the block uses
 	Traversal string     // as written: volume.data[0].id
 	DependsOn bool       // it stands in depends_on: nothing of its value is used
+	Named     bool       // it stands only where an address is kept, as in fleet = fleet.train: nothing of its value is used
 }
 
 // Sources lists the files of the configuration in order of their paths; variable files are none of them.

@@ -170,7 +170,7 @@ type links struct {
 // linker collects references, each block once for each key.
 type linker struct {
 	refs []Reference
-	seen map[linkKey]bool
+	seen map[linkKey]int // where it is in refs
 }
 
 type linkKey struct {
@@ -182,13 +182,14 @@ type linkKey struct {
 func (l *linker) add(refs ...Reference) {
 	for _, r := range refs {
 		k := linkKey{r.To, r.Key, r.DependsOn}
-		if l.seen[k] {
+		if at, ok := l.seen[k]; ok {
+			l.refs[at].Named = l.refs[at].Named && r.Named
 			continue
 		}
 		if l.seen == nil {
-			l.seen = map[linkKey]bool{}
+			l.seen = map[linkKey]int{}
 		}
-		l.seen[k] = true
+		l.seen[k] = len(l.refs)
 		l.refs = append(l.refs, r)
 	}
 }
@@ -267,11 +268,18 @@ func (c *Config) blockRefs(b *Block) []Reference {
 	b.closed = true
 	m := b.module
 	var found linker
-	b.eachAttribute(func(a *attribute, _ *schema.Attribute) {
+	b.eachAttribute(func(a *attribute, top *schema.Attribute) {
 		if b.Type.Name == "module" && a != b.count && a != b.forEach && a != b.dependOn {
 			return // each variable depends on what it is given
 		}
-		c.link(&found, m, a.uses, a == b.dependOn || a.name == "depends_on")
+		direct := linker{}
+		c.link(&direct, m, a.uses, a == b.dependOn || a.name == "depends_on")
+		if top != nil && top.Ref && !slices.ContainsFunc(a.uses, func(u use) bool { return u.root == "local" || u.root == "var" || u.root == "module" }) {
+			for i := range direct.refs {
+				direct.refs[i].Named = true
+			}
+		}
+		found.add(direct.refs...)
 	})
 	if m.Call != nil {
 		call := c.blockRefs(m.Call)

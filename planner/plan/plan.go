@@ -31,13 +31,14 @@ type Plan struct {
 	Partial     bool               `json:"partial"`               // true: targeted, or something is excluded
 	NotPlanned  []Note             `json:"not_planned,omitempty"` // changes that a partial plan leaves out, with why
 	RefreshOnly bool               `json:"refresh_only,omitempty"`
+	Refresh     *Refresh           `json:"refresh,omitempty"` // nil where all that is recorded was to be compared with what is there
 	Summary     Summary            `json:"summary"`
 	Changes     []*Change          `json:"changes"`
 	Moves       []Move             `json:"moves,omitempty"` // addresses that change before anything else does
 	Unchanged   int                `json:"unchanged"`
 	Drift       []*Drift           `json:"drift"`
-	NotChecked  []Note             `json:"not_checked,omitempty"`
-	Notes       []Note             `json:"notes,omitempty"` // what is a no-op and worth a word: a run that ended
+	NotChecked  []Note             `json:"not_checked,omitempty"` // what is taken as recorded, with why and since when
+	Notes       []Note             `json:"notes,omitempty"`       // what is a no-op and worth a word: a run that ended
 	Deferred    []Note             `json:"deferred,omitempty"`
 	Outputs     map[string]*Output `json:"outputs"`
 	Cost        Cost               `json:"cost"`
@@ -311,8 +312,9 @@ const (
 
 // Note is a sentence about one address.
 type Note struct {
-	Address string `json:"address,omitempty"`
-	Text    string `json:"text"`
+	Address string    `json:"address,omitempty"`
+	Text    string    `json:"text"`
+	Since   time.Time `json:"since,omitzero"` // of what was not checked: when it was recorded as it is
 }
 
 // Output is one output before and after.

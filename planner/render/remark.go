@@ -20,7 +20,7 @@ func (v *changeView) remarks() []remark {
 	for _, n := range foldNotes(v.p.NotPlanned) {
 		out = append(out, remark{"Left out", n})
 	}
-	for _, n := range foldNotes(v.p.NotChecked) {
+	for _, n := range v.notChecked() {
 		out = append(out, remark{"Not checked", n})
 	}
 	for _, d := range v.p.Drift {

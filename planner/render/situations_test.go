@@ -39,7 +39,7 @@ func TestSituationsHaveEachActionOfEachKind(t *testing.T) {
 
 // onlyForApply is what no rendering for people shows, and what cannot stand in a plan: one with an error is not made.
 var onlyForApply = []string{
-	"diagnostic.rule", "diagnostic.severity=error",
+	"diagnostic.rule", "diagnostic.severity=error", "refresh.mode=all",
 	"plan.answers", "plan.policy_sets", "plan.variables", "plan.secrets", "plan.moment", "plan.backends", "plan.revisions", "plan.intents", "plan.groups", "plan.sources",
 	"change.evaluate", "change.idempotency_key", "change.group", "change.digests", "change.protected", "candidate.values", "candidate.supports",
 	"offer.availability", "offer.quota", "offer.limit", "offer.total_blocks", "step.deposed",

@@ -16,6 +16,9 @@ func noChanges(p *plan.Plan, checked string) string {
 	if p.Destroy {
 		return "Nothing to destroy. No resource is recorded."
 	}
+	if p.Refresh != nil && skippedResources(p) > 0 {
+		return noChangesRead(p)
+	}
 	not := len(p.NotChecked)
 	switch {
 	case p.Unchanged == 0 && not == 0:
@@ -146,7 +149,7 @@ func next(p *plan.Plan, o Options) string {
 		return "To apply exactly this plan:\n  dstack apply " + shellWord(o.Saved) + "\n"
 	case p.RefreshOnly:
 		return "To do this:\n  dstack refresh\n"
-	case p.Partial || p.Replaces():
+	case p.Partial || p.Replaces() || p.Refresh != nil:
 		var text strings.Builder
 		indent(&text, "", "To do this, give dstack apply the same flags, or save the plan with --out.", o.width())
 		return text.String()

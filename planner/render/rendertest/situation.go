@@ -23,6 +23,7 @@ func Situations() []Situation {
 	maps.Copy(all, refactorings())
 	maps.Copy(all, attributes())
 	maps.Copy(all, remarkables())
+	maps.Copy(all, unread())
 	out := make([]Situation, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, Situation{name, complete(all[name])})

@@ -63,7 +63,7 @@ What can be written in a block: dstack help fleet`,
 			}
 			if len(args) == 1 {
 				if ap.given() {
-					return usage(cmd, "--destroy, --refresh-only, --no-refresh, --target, --exclude and --replace say how to make a plan, and %s is made.", args[0])
+					return usage(cmd, "--destroy, --refresh-only, --refresh, --no-refresh, --target, --exclude and --replace say how to make a plan, and %s is made.", args[0])
 				}
 				if ap.untilComplete {
 					return usage(cmd, "--until-complete makes plans, and %s is made.", args[0])
@@ -242,8 +242,8 @@ func (a *app) again(cmd *cobra.Command, ap applying, command string) string {
 	for _, s := range ap.excludes {
 		text += " --exclude " + shellWord(s.String())
 	}
-	if ap.noRefresh {
-		text += " --no-refresh"
+	if mode := ap.refreshing(); !mode.Whole() {
+		text += " " + mode.Flag()
 	}
 	if ap.refreshOnly && command == "apply" {
 		text += " --refresh-only"

@@ -37,6 +37,7 @@ type event struct {
 	Reason     string            `json:"reason,omitempty"`
 	Gone       bool              `json:"gone,omitempty"`  // deleted outside of dstack
 	Class      string            `json:"class,omitempty"` // of drift: what the plan does about it
+	Since      time.Time         `json:"since,omitzero"`  // of what was not checked: when it was recorded as it is
 	Result     plan.PolicyResult `json:"result,omitempty"`
 	Op         plan.Op           `json:"operation,omitempty"` // of a step
 	Phase      string            `json:"phase,omitempty"`     // as the provider says: waiting for SSH
@@ -47,6 +48,7 @@ type event struct {
 	Plan       string            `json:"plan,omitempty"`    // the id of the plan
 	Serial     uint64            `json:"serial,omitempty"`  // of the state: that the plan was made from, or that apply wrote
 	Summary    *plan.Summary     `json:"summary,omitempty"` // what the plan counts
+	Refresh    *plan.Refresh     `json:"refresh,omitempty"` // how much of what is recorded was read, where not all of it was to be
 	Tally      *tally            `json:"tally,omitempty"`
 	Outputs    map[string]any    `json:"outputs,omitempty"`
 	Diagnostic *diag.Diagnostic  `json:"diagnostic,omitempty"`
@@ -140,7 +142,11 @@ func (e *events) plan(p *plan.Plan) {
 		e.emit(event{Type: eventDrift, Address: d.Address, Message: render.Drift(d), Gone: d.Gone, Class: d.Class})
 	}
 	for _, n := range p.NotChecked {
-		e.emit(event{Level: levelWarn, Type: eventNotChecked, Address: n.Address, Message: n.Address + ": " + n.Text})
+		level := levelWarn
+		if p.Skipped(n) {
+			level = levelInfo // it was asked for
+		}
+		e.emit(event{Level: level, Type: eventNotChecked, Address: n.Address, Message: n.Address + ": " + n.Text, Since: n.Since})
 	}
 	for _, m := range p.Moves {
 		e.emit(event{Type: eventPlannedMove, Address: m.To, Previous: m.From, Message: m.To + ": moved from " + m.From})
@@ -175,5 +181,5 @@ func (e *events) plan(p *plan.Plan) {
 	}
 	e.diagnostics(p.Diagnostics)
 	first, _, _ := strings.Cut(render.Text(p, render.Options{Width: 1000}), "\n")
-	e.emit(event{Type: eventChangeSummary, Message: first, Summary: &p.Summary, Plan: p.ID, Serial: p.Serial})
+	e.emit(event{Type: eventChangeSummary, Message: first, Summary: &p.Summary, Refresh: p.Refresh, Plan: p.ID, Serial: p.Serial})
 }

@@ -19,7 +19,8 @@ import (
 type planning struct {
 	inputs      inputs
 	destroy     bool
-	noRefresh   bool
+	refresh     refreshMode
+	noRefresh   bool // the same as --refresh=none
 	parallelism int
 	verbose     bool
 	policies    []string // folders of policies beside those of the configuration
@@ -46,9 +47,39 @@ func (s *subjects) Set(text string) error {
 	return nil
 }
 
+// refreshMode is the value of --refresh. Terraform's true and false mean all and none.
+type refreshMode plan.RefreshMode
+
+func (m *refreshMode) String() string { return string(*m) }
+func (*refreshMode) Type() string     { return "all|changed|none" }
+
+func (m *refreshMode) Set(text string) error {
+	switch mode := plan.RefreshMode(text); {
+	case mode == plan.RefreshAll, mode == plan.RefreshChanged, mode == plan.RefreshNone:
+		*m = refreshMode(mode)
+	case text == "true":
+		*m = refreshMode(plan.RefreshAll)
+	case text == "false":
+		*m = refreshMode(plan.RefreshNone)
+	default:
+		return errors.New("it is all, changed or none")
+	}
+	return nil
+}
+
+// refreshing is how much of what is recorded is asked about.
+func (p *planning) refreshing() plan.RefreshMode {
+	if p.noRefresh {
+		return plan.RefreshNone
+	}
+	return plan.RefreshMode(p.refresh)
+}
+
 func (p *planning) register(cmd *cobra.Command) {
 	p.inputs.register(cmd)
+	cmd.Flags().Var(&p.refresh, "refresh", "what to ask providers about: all that is recorded, what has changed in the configuration (with what that needs), or none")
 	cmd.Flags().BoolVar(&p.noRefresh, "no-refresh", false, "do not ask providers what is there; trust what is recorded")
+	cmd.MarkFlagsMutuallyExclusive("refresh", "no-refresh")
 	cmd.Flags().IntVar(&p.parallelism, "parallelism", 10, "how many calls are made at a time")
 	policyFlag(cmd, &p.policies)
 	cmd.Flags().Var(&p.targets, "target", "plan only a block, module or resource and what it needs; can be repeated")
@@ -64,6 +95,7 @@ func (p *planning) changing(cmd *cobra.Command) {
 	fs.Var(&p.replace, "replace", "replace a resource though nothing of it differs; can be repeated")
 	cmd.MarkFlagsMutuallyExclusive("refresh-only", "destroy")
 	cmd.MarkFlagsMutuallyExclusive("refresh-only", "no-refresh")
+	cmd.MarkFlagsMutuallyExclusive("refresh-only", "refresh")
 	for _, name := range []string{"target", "exclude", "replace"} {
 		cmd.MarkFlagsMutuallyExclusive("refresh-only", name)
 	}
@@ -72,7 +104,7 @@ func (p *planning) changing(cmd *cobra.Command) {
 
 // given tells whether something says how a plan is to be made.
 func (p *planning) given() bool {
-	return p.destroy || p.noRefresh || p.refreshOnly || len(p.targets)+len(p.excludes)+len(p.replace) > 0
+	return p.destroy || !p.refreshing().Whole() || p.refreshOnly || len(p.targets)+len(p.excludes)+len(p.replace) > 0
 }
 
 // check refuses numbers that make no sense.
@@ -265,7 +297,7 @@ func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, bes
 		// Best effort: without it an operation that goes on now is shown as one that was cut off.
 		writer, _ = f.store.Holder(ctx)
 	}
-	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, NoRefresh: in.noRefresh, Parallelism: in.parallelism,
+	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, Refresh: in.refreshing(), Parallelism: in.parallelism,
 		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Picked: in.picked, Replace: in.replace, Explain: in.explain})
 	if ctx.Err() != nil {
 		return nil, exit(exitInterrupted)
