@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -123,7 +124,7 @@ func (w *walk) locate(it *item) {
 			it.mounts = append(it.mounts, v.String())
 		}
 		if on := w.items[a.Instance]; on != nil {
-			it.backend = on.backend
+			it.backend = cmp.Or(on.backend, w.backendOf(on)) // an instance that the run brings is settled beside its jobs
 		}
 	}
 }

@@ -27,6 +27,7 @@ type resolver struct {
 	blocks   map[addr.Block]cty.Value              // what is worth what; forgotten when something of the block changes
 	of       map[addr.Block][]string               // addresses of the recorded resources of each block
 	data     map[addr.Block]map[addr.Key]cty.Value // what the plan has looked up
+	runtimes map[string]string                     // what each declared backend says of how jobs run
 	deferred map[addr.Block]bool                   // of which nothing is known before the next plan
 }
 
@@ -112,7 +113,9 @@ func (r *resolver) ofRun(a addr.Resource, d *config.Decoded) (cty.Value, error) 
 }
 
 func (r *resolver) expand(a addr.Instance, d *config.Decoded, replicas int) (*desired.Run, error) {
-	run, diags := desired.ExpandRun(a, r.merged(d, d.Value), replicas, r.settings(), func(rank, count, replica int) (cty.Value, diag.List) {
+	set := r.settings()
+	set.Runtime = r.runtimeOf(r.merged(d, d.Value))
+	run, diags := desired.ExpandRun(a, r.merged(d, d.Value), replicas, set, func(rank, count, replica int) (cty.Value, diag.List) {
 		jv, diags := d.Job(rank, count, replica)
 		if diags.HasErrors() {
 			return jv, diags

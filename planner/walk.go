@@ -609,7 +609,9 @@ func (w *walk) runBlock(d *config.Decoded) []*item {
 	if rec := w.state.Run(d.Addr.String()); rec != nil && rec.Scale != nil {
 		replicas = *rec.Scale
 	}
-	run, diags := desired.ExpandRun(d.Addr, v, replicas, w.settings(), func(rank, count, replica int) (cty.Value, diag.List) {
+	set := w.settings()
+	set.Runtime = w.runtimeOf(v)
+	run, diags := desired.ExpandRun(d.Addr, v, replicas, set, func(rank, count, replica int) (cty.Value, diag.List) {
 		jv, diags := d.Job(rank, count, replica)
 		if diags.HasErrors() {
 			return jv, diags
@@ -630,6 +632,7 @@ func (w *walk) runBlock(d *config.Decoded) []*item {
 	}
 	for _, r := range run.Jobs {
 		it := w.add(r, d)
+		w.diags = append(w.diags, w.misplaced(run, it)...)
 		ri.jobs = append(ri.jobs, it)
 		made = append(made, it)
 	}

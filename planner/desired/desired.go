@@ -20,6 +20,8 @@ type Resource struct {
 type Settings struct {
 	AuthorizedKeys []string
 	DefaultImage   string
+	// Runtime is what a run's fleet says of how its jobs run, else what all backends say that they can be on; see RuntimeOf.
+	Runtime string
 }
 
 // Merge gives a block's value with what its profile and the schema's defaults say where it is silent. profile is of

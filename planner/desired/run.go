@@ -19,9 +19,6 @@ const (
 	TypeDev     = "dev-environment"
 )
 
-// runtimeDocker is what a run says that is to be a container, whatever its instance is.
-const runtimeDocker = "docker"
-
 // Run is a task, service or dev environment as expanded from its block.
 type Run struct {
 	Addr     addr.Instance
@@ -73,9 +70,7 @@ func ExpandRun(a addr.Instance, v cty.Value, replicas int, set Settings, perJob 
 	default:
 		r.Type = TypeDev
 	}
-	if p, _ := v.GetAttr("privileged").Unmark(); p.IsKnown() && !p.IsNull() {
-		r.Need.Privileged = p.True()
-	}
+	r.Need.Privileged = flag(v, "privileged")
 	var diags diag.List
 	for i := range jobs {
 		rank, replica := i, 0
@@ -125,9 +120,7 @@ func (r *Run) job(index, rank, replica int, v cty.Value) Resource {
 	if sb := v.GetAttr("single_branch"); !isSet(sb) {
 		set["single_branch"] = cty.BoolVal(r.Type != TypeDev)
 	}
-	if r.set.DefaultImage != "" && Text(v, "runtime") == runtimeDocker && !isSet(v.GetAttr("image")) && !isSet(v.GetAttr("python")) && !isSet(v.GetAttr("nvcc")) {
-		set["image"] = cty.StringVal(r.set.DefaultImage)
-	}
+	r.runtime(v, set)
 	return Resource{Addr: r.Addr.Job(index), Value: project(schema.Of[schema.Job](), v, set)}
 }
 
