@@ -28,6 +28,9 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 4 && os.Args[1] == ownTerminal {
+		os.Exit(giveTerminal(os.Args[2:]))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "dstack-bin-")
 		if err != nil {
@@ -71,6 +74,8 @@ func scripts(t *testing.T, dir string) testscript.Params {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":    exits,
+			"typed":    typed,
+			"screen":   screen,
 			"spawn":    spawn,
 			"signal":   signalSpawned,
 			"await":    await,
