@@ -21,6 +21,7 @@
 //	DIR/jobs/ID/files/      files that it finds elsewhere
 //	DIR/jobs/ID/mnt/        its mounts, where they are links
 //	DIR/blobs/              what was sent for jobs, by digest
+//	DIR/images              the images that were pulled for jobs
 //
 // The values of a job's environment are in none of these files: they go from process to process through pipes.
 package agent

@@ -63,6 +63,7 @@ func TestDocker(t *testing.T) {
 		"how containers end":               howContainersEnd,
 		"shares of a machine":              sharesOfAMachine,
 		"images are pulled":                imagesArePulled,
+		"images that were brought go":      imagesThatWereBrought,
 		"restarts of agent and Engine":     restartsOfAgentAndEngine,
 		"stops":                            stopsOfContainers,
 		"secrets and labels":               secretsAndLabels,
@@ -306,6 +307,47 @@ func imagesArePulled(t *testing.T, e *dockertest.Engine, program string) {
 		require.Equal(t, api.StatusDone, m.finished("mine").Status)
 		require.Contains(t, m.output("mine"), "is used as it is on this machine")
 	})
+}
+
+// Images that were there before a job, or that somebody else uses by now, are not the agent's to remove.
+func imagesThatWereBrought(t *testing.T, e *dockertest.Engine, program string) {
+	m := docked(t, e, program)
+	r := dockertest.NewRegistry(t)
+	files := dockertest.Busybox(t)
+	for i, name := range []string{"ours", "used", "newest", "other"} {
+		files["number"] = []byte{byte(i)}
+		r.Add(name, "latest", files, "PATH=/bin")
+	}
+	e.Import(r.Host+"/there:latest", files, "ENV PATH=/bin")
+	run := func(id, name string) {
+		m.box(id, "true", func(s *api.JobSpec) { s.Container.Image = r.Host + "/" + name })
+		j := m.finished(id)
+		require.Equal(t, api.StatusDone, j.Status, j.Message)
+	}
+	for _, name := range []string{"ours", "used", "newest", "other", "there"} {
+		run(name, name)
+	}
+	run("ours-again", "ours")
+	files["number"] = []byte("newer")
+	r.Add("newest", "latest", files, "PATH=/bin")
+	run("newest-again", "newest")
+
+	list := docker.Images(m.dir)
+	require.Len(t, list, 5, "%v", list)
+	require.True(t, strings.HasPrefix(list[4], "sha256:"), "the one that a newer one took the name of: %v", list)
+	m.box("hold", "echo up; sleep 1000", func(s *api.JobSpec) { s.Container.Image = r.Host + "/used" })
+	m.said("hold", "up")
+	engine := docker.Runtime{Host: e.Host}
+	removed, kept := engine.RemoveImages(t.Context(), m.dir)
+	require.Equal(t, []string{list[0], list[2], list[3], list[4]}, removed)
+	require.Equal(t, []string{"image " + r.Host + "/used:latest stays: something else uses it"}, kept)
+	_, err := m.Stop(t.Context(), "hold", api.StopRequest{Abort: true})
+	require.NoError(t, err)
+	m.finished("hold")
+	removed, kept = engine.RemoveImages(t.Context(), m.dir)
+	require.Equal(t, list[1:2], removed)
+	require.Empty(t, kept)
+	require.Contains(t, e.Get("/images/json"), r.Host+"/there:latest")
 }
 
 // A job goes on, and loses no line, while the agent and Docker are killed and started again.

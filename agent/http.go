@@ -59,7 +59,7 @@ func (s *server) handler(ending context.Context) http.Handler {
 }
 
 func (s *server) getInfo(http.ResponseWriter, *http.Request) (any, error) {
-	info := api.Info{Facts: s.facts, Protocol: api.Version, PID: os.Getpid(), Program: s.program, StartedAt: s.started}
+	info := api.Info{Facts: s.facts, Protocol: api.Version, PID: os.Getpid(), Program: s.program, StartedAt: s.started, Now: s.now().UTC(), Owner: s.owner}
 	info.DiskBytes, info.DiskFreeBytes, _ = diskSpace(s.dir)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,6 +33,8 @@ const usage = `dstack-agent runs jobs on one machine. It is started by dstack.
 
   dstack-agent serve --dir DIR [--blocks N]   the agent of one instance
   dstack-agent facts [--dir DIR]              what is true of this machine, as JSON
+  dstack-agent host install|remove|serve|keep|connect
+                                              what a machine needs to be a host that is reached over SSH
   dstack-agent gateway --dir DIR [--port P] [--domain D]
                                               the local gateway
   dstack-agent hello --port P                 a server that says who it is
@@ -63,6 +65,7 @@ func commands() []command {
 		{docker.BesideCommand, runBeside},
 		{docker.DialCommand, runDial},
 		{"facts", runFacts},
+		{"host", runHost},
 		{"gateway", runGateway},
 		{"hello", runHello},
 		{"inside", runInside},

@@ -31,6 +31,14 @@ type Options struct {
 	// DockerHost is where the Docker Engine listens, as in DOCKER_HOST; empty means where it does by default.
 	DockerHost string
 	Logger     *slog.Logger
+	// Owner is whose instance this is, for those who ask; nil if nobody has said.
+	Owner *api.Owner
+	// Login, if it is there, may use the agent, too.
+	Login *Login
+	// Started, if it is there, is called when the folder is held, before anybody is answered.
+	Started func() error
+	// Now is the clock; time.Now unless given.
+	Now func() time.Time
 }
 
 // server is the agent of one instance.
@@ -42,6 +50,8 @@ type server struct {
 	log     *slog.Logger
 	facts   api.Facts
 	started time.Time
+	owner   *api.Owner
+	now     func() time.Time
 	quit    context.CancelFunc
 
 	// watching ends when the agent does; jobs go on.
@@ -80,6 +90,14 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer lock.Close()
 
+	if o.Started != nil {
+		if err := o.Started(); err != nil {
+			return err
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -92,7 +110,7 @@ func Serve(ctx context.Context, o Options) error {
 	defer quit()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
 	s := &server{
-		dir: dir, program: program, docker: docker.Runtime{Host: o.DockerHost}, base: process.BaseEnv(os.Environ()), log: o.Logger, facts: facts, started: time.Now().UTC(),
+		dir: dir, program: program, docker: docker.Runtime{Host: o.DockerHost}, base: process.BaseEnv(os.Environ()), log: o.Logger, facts: facts, started: o.Now().UTC(), owner: o.Owner, now: o.Now,
 		quit: quit, watching: watching, jobs: make(map[string]*job), locks: newLocks(o.Blocks, facts.GPUs),
 		blobs: blobs.New(blobsPath(dir)),
 	}
@@ -111,7 +129,15 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	// Requests that wait for a job end with the agent.
 	web := &http.Server{Handler: s.handler(ctx), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
+	if o.Login != nil {
+		theirs, err := o.Login.listen()
+		if err != nil {
+			listener.Close()
+			return err
+		}
+		go func() { served <- web.Serve(theirs) }()
+	}
 	go func() { served <- web.Serve(listener) }()
 	s.log.Info("serving", "dir", dir, "pid", os.Getpid(), "version", facts.AgentVersion)
 	select {

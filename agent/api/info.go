@@ -11,6 +11,10 @@ type Info struct {
 	PID       int       `json:"pid"`
 	Program   string    `json:"program"`
 	StartedAt time.Time `json:"started_at"`
+	// Now is the machine's time when it answered; zero from agents that do not say.
+	Now time.Time `json:"now,omitzero"`
+	// Owner is whose instance the machine is; nil where nobody has said.
+	Owner *Owner `json:"owner,omitempty"`
 	// Blocks is how many host blocks the machine is divided into, BusyBlocks how many of them jobs hold.
 	Blocks     int `json:"blocks"`
 	BusyBlocks int `json:"busy_blocks"`

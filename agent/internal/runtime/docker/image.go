@@ -20,12 +20,14 @@ import (
 
 // image is what is known of an image that is on the machine.
 type image struct {
+	id   string
 	argv []string // what it runs
 }
 
 // image finds the image on the machine, or pulls it. One that is named by its digest, or by a tag that says which version it is, is
 // pulled only if it is not there; "latest" is asked for each time, and the one that is there does if it cannot be had.
-func (e *engine) image(ctx context.Context, c *api.Container, h runtime.Host) (image, error) {
+func (e *engine) image(ctx context.Context, t runtime.Task, h runtime.Host) (image, error) {
+	c := t.Spec.Container
 	named, err := reference.ParseNormalizedNamed(c.Image)
 	if err != nil {
 		return image{}, fmt.Errorf("image %q is no name of an image: %w", c.Image, err)
@@ -39,6 +41,11 @@ func (e *engine) image(ctx context.Context, c *api.Container, h runtime.Host) (i
 	if there && !changes(named) {
 		return have, nil
 	}
+	if !there {
+		if err := bring(t.Dir, named.String()); err != nil {
+			return image{}, err
+		}
+	}
 	if err := e.pull(ctx, named, c.RegistryAuth, h.Pulling); err != nil {
 		if ctx.Err() != nil || !there {
 			return image{}, err
@@ -46,7 +53,11 @@ func (e *engine) image(ctx context.Context, c *api.Container, h runtime.Host) (i
 		text := fmt.Sprintf("image %s is used as it is on this machine: %v", c.Image, err)
 		return have, h.Log.Write(api.StreamAgent, []byte(text), false)
 	}
-	return e.inspect(ctx, named.String())
+	now, err := e.inspect(ctx, named.String())
+	if err == nil && there && now.id != have.id && brought(t.Dir, named.String()) {
+		err = bring(t.Dir, have.id) // it has no name any more, and is still ours
+	}
+	return now, err
 }
 
 // changes reports whether a name may mean another image tomorrow.
@@ -67,7 +78,7 @@ func (e *engine) inspect(ctx context.Context, name string) (image, error) {
 	if err != nil {
 		return image{}, err
 	}
-	var out image
+	out := image{id: r.ID}
 	if r.Config != nil {
 		out.argv = append(append(out.argv, r.Config.Entrypoint...), r.Config.Cmd...)
 	}

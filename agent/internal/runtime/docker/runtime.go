@@ -143,7 +143,7 @@ func (r Runtime) Start(ctx context.Context, t runtime.Task, h runtime.Host) (_ r
 	if t.Spec.Mounts, err = rootfs.Prepare(t.Spec.Mounts); err != nil {
 		return nil, &runtime.StartError{Reason: api.ReasonExecutorError, Message: err.Error()}
 	}
-	image, err := e.image(ctx, t.Spec.Container, h)
+	image, err := e.image(ctx, t, h)
 	if err == nil {
 		err = a.make(ctx, t)
 	}
