@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ func runHost(ctx context.Context, s streams, args []string) error {
 	var tied bool
 	if err := flags(s, "host "+args[0], args[1:], func(f *flag.FlagSet) {
 		f.StringVar(&p.Root, "root", "", "folder that stands for / of the machine")
-		f.BoolVar(&tied, "tied", false, "serve only as long as the input is open")
+		f.BoolVar(&tied, "tied", false, "started by keep: serve only as long as the input is open")
 	}); err != nil {
 		return err
 	}
@@ -105,6 +106,8 @@ func hostServe(ctx context.Context, s streams, p setup.Place, tied bool) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if tied {
+		lock := setup.Held()
+		defer runtime.KeepAlive(lock) // free when this process is gone, and not before
 		go func() {
 			_, _ = io.Copy(io.Discard, s.in)
 			stop()
@@ -117,11 +120,11 @@ func hostServe(ctx context.Context, s streams, p setup.Place, tied bool) error {
 	})
 }
 
-// hostKeep keeps the agent running where there is no systemd.
+// hostKeep keeps the agent running where there is no systemd. It is started by this program only, with its lock.
 func hostKeep(ctx context.Context, _ streams, p setup.Place, _ bool) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	return setup.Keep(ctx, p)
+	return setup.Keep(ctx, p, setup.Held())
 }
 
 // wakeWait is how long an agent is waited for that was just started, as after a start of the machine.

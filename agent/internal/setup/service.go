@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -182,8 +183,20 @@ func (k keeper) up(ctx context.Context, fresh bool, r *report) error {
 	return k.start()
 }
 
-// start starts a keeper that outlives its starter.
+// start starts a keeper that outlives its starter. It holds its lock from the first moment, so that nobody who comes just now
+// believes that there is none.
 func (k keeper) start() error {
+	lock, err := disk.TryLock(k.lockFile())
+	if errors.Is(err, disk.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := lock.Truncate(0); err != nil { // of the last one's number
+		return err
+	}
 	log, err := os.OpenFile(k.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -192,7 +205,7 @@ func (k keeper) start() error {
 	argv := k.argv("keep")
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
-	cmd.Env = os.Environ()
+	cmd.Env, cmd.ExtraFiles = os.Environ(), []*os.File{lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the agent: %w", err)
@@ -242,21 +255,20 @@ func (k keeper) said() string {
 // mostLog is how long the log of an agent may become that no journal takes.
 const mostLog = 4 << 20
 
+// heldLock is the descriptor of the lock in a keeper, and in the agent that it started.
+const heldLock = 3
+
+// Held is the lock that this process has inherited from the one that started it. What this process starts does not have it.
+func Held() *os.File {
+	unix.CloseOnExec(heldLock)
+	return os.NewFile(heldLock, "keeper.lock")
+}
+
 // Keep starts the agent, and starts it again when it has ended, until ctx is done. The agent ends with its keeper, however that
-// ends, and jobs go on. It returns at once if another one keeps it.
-func Keep(ctx context.Context, p Place) error {
+// ends, and jobs go on. The lock is held until both have ended.
+func Keep(ctx context.Context, p Place, lock *os.File) error {
 	k := keeper{p}
-	lock, err := disk.TryLock(k.lockFile())
-	if errors.Is(err, disk.ErrLocked) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := lock.Truncate(0); err != nil {
-		return err
-	}
+	defer runtime.KeepAlive(lock) // it is free when this process is gone, and not before
 	if _, err := fmt.Fprintln(lock, os.Getpid()); err != nil {
 		return err
 	}
@@ -265,7 +277,7 @@ func Keep(ctx context.Context, p Place) error {
 			_ = os.Truncate(k.logFile(), 0)
 		}
 		began := time.Now()
-		err := k.once(ctx)
+		err := k.once(ctx, lock)
 		if ctx.Err() != nil {
 			break
 		}
@@ -282,7 +294,7 @@ func Keep(ctx context.Context, p Place) error {
 }
 
 // once runs the agent until it ends. It ends when its input does, and so with the keeper.
-func (k keeper) once(ctx context.Context) error {
+func (k keeper) once(ctx context.Context, lock *os.File) error {
 	in, held, err := os.Pipe()
 	if err != nil {
 		return err
@@ -291,7 +303,7 @@ func (k keeper) once(ctx context.Context) error {
 	defer held.Close()
 	argv := append(k.argv("serve"), "--tied")
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, os.Stdout, os.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = in, os.Stdout, os.Stderr, []*os.File{lock}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	return cmd.Run()
