@@ -76,12 +76,13 @@ func (r *Recorded) Look(ctx context.Context, kinds ...string) ([]Live, error) {
 		all = append(all, rec)
 		batches[batch{res.Backend, res.Kind}] = append(batches[batch{res.Backend, res.Kind}], rec)
 	}
+	reads := r.backends.reader(defaultParallelism, nil)
 	var wg sync.WaitGroup
 	for b, records := range batches {
 		wg.Go(func() {
 			err := r.missing[b.backend]
 			if err == nil {
-				err = r.backends.read(ctx, b.backend, b.kind, records)
+				err = reads.batch(ctx, b.backend, b.kind, records)
 			}
 			for _, rec := range records {
 				if err != nil && rec.err == nil {

@@ -91,6 +91,7 @@ func (p *Planner) prepare(ctx context.Context, opts PlanOptions) (*walk, diag.Li
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	w.reader = w.backends.reader(opts.Parallelism, opts.Observe)
 	early := w.decodeEarly()
 	err := w.look(ctx)
 	w.decoded = <-early
@@ -113,7 +114,7 @@ func (p *Planner) needsBackend() bool {
 
 // look refreshes the records and finds what open intents had made.
 func (w *walk) look(ctx context.Context) error {
-	records, err := w.backends.refresh(ctx, w.opts.Parallelism, w.opts.Refresh.Whole())
+	records, err := w.backends.refresh(ctx, w.reader, w.opts.Refresh.Whole())
 	if err != nil {
 		return err
 	}

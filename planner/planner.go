@@ -44,4 +44,5 @@ type PlanOptions struct {
 	Replace     []addr.Subject   // replace these though nothing differs
 	Explain     *Explain         // say where values come from; nil asks nothing
 	Parallelism int              // calls at a time; 10 unless set
+	Observe     func(Reading)    // told when a backend does not want to be read that often; by one goroutine at a time
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
-	"sync"
 
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/sync/errgroup"
@@ -44,7 +42,7 @@ func (r *record) object() providers.Object[cty.Value] {
 }
 
 // refresh decodes all records and, unless that is left for later, asks the providers about them.
-func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map[statefile.Ref]*record, error) {
+func (bs *backends) refresh(ctx context.Context, reads *reader, ask bool) (map[statefile.Ref]*record, error) {
 	all, err := decode(bs.state.Resources())
 	if err != nil {
 		return nil, err
@@ -57,31 +55,8 @@ func (bs *backends) refresh(ctx context.Context, parallelism int, ask bool) (map
 	if !ask {
 		return out, nil
 	}
-	return out, bs.readAll(ctx, parallelism, all)
+	return out, reads.all(ctx, all)
 }
-
-// readAll asks the providers about records: a batched read for each backend and kind, of a thousand at most, all of them side
-// by side. What cannot be asked stays as recorded. Only what makes planning senseless is an error.
-func (bs *backends) readAll(ctx context.Context, parallelism int, records []*record) error {
-	type batch struct{ backend, kind string }
-	batches := map[batch][]*record{}
-	for _, r := range records {
-		r.skipped = false
-		batches[batch{r.Backend, r.Kind}] = append(batches[batch{r.Backend, r.Kind}], r)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelism)
-	for b, records := range batches {
-		for part := range slices.Chunk(records, mostRead) {
-			g.Go(func() error { return bs.read(ctx, b.backend, b.kind, part) })
-		}
-	}
-	return g.Wait()
-}
-
-// mostRead is how many objects are asked for in one call: clouds page at a thousand, and while one part is under way the
-// next is encoded.
-const mostRead = 1000
 
 // decode reads what is recorded, on all processors: it is a good part of a plan in which nothing changes.
 func decode(resources []*statefile.Resource) ([]*record, error) {
@@ -133,48 +108,4 @@ func ours(o *schema.Object, r *record, seen cty.Value) cty.Value {
 		}
 	}
 	return cty.ObjectVal(attrs)
-}
-
-func (bs *backends) read(ctx context.Context, name, kind string, records []*record) error {
-	b, err := bs.open(ctx, name)
-	if err != nil {
-		return err
-	}
-	unknown := func(err error) {
-		for _, r := range records {
-			if r.presence == providers.Unknown && r.err == nil {
-				r.err = err
-			}
-		}
-	}
-	res := providers.ResourceOf(b.handle, kind)
-	if res == nil {
-		return fmt.Errorf("the provider %q has no %ss, and the state has some on backend %q; was it another provider that made them?", b.provider, kind, name)
-	}
-	objects := make([]providers.Object[cty.Value], len(records))
-	for i, r := range records {
-		objects[i] = r.object()
-	}
-	var mu sync.Mutex
-	err = res.Read(ctx, objects, func(i int, seen providers.Observed[cty.Value]) {
-		mu.Lock()
-		defer mu.Unlock()
-		if i < 0 || i >= len(records) {
-			return
-		}
-		r := records[i]
-		r.presence, r.err = seen.Presence, seen.Err
-		if seen.Presence == providers.Present {
-			r.seen = ours(schema.KindObject(kind), r, seen.Object.Value)
-		}
-	})
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		unknown(err)
-		return nil
-	}
-	unknown(fmt.Errorf("the provider %q gave no answer for it", b.provider))
-	return nil
 }

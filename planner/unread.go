@@ -33,7 +33,7 @@ func (w *walk) readOn(ctx context.Context, planned error) (bool, error) {
 	if len(todo) == 0 {
 		return false, nil
 	}
-	if err := w.backends.readAll(ctx, w.opts.Parallelism, todo); err != nil {
+	if err := w.reader.all(ctx, todo); err != nil {
 		return false, diag.From(err, "State cannot be refreshed").Err()
 	}
 	return true, nil

@@ -31,6 +31,7 @@ type walk struct {
 	levels   [][]*config.Block
 	blocks   map[string]backendBlock
 	backends *backends
+	reader   *reader
 	putOff   map[addr.Block]bool // blocks that the first walk has deferred; nil in it
 	heldBy   map[string]string   // deferred blocks that wait for a backend
 	records  map[statefile.Ref]*record

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrorKind is one of a closed list; it crosses the wire and decides about retries.
@@ -39,7 +40,9 @@ type Error struct {
 	Kind    ErrorKind
 	Message string // a sentence without its full stop: "no capacity for p4d.24xlarge in us-east-1a"
 	Code    string // the cloud's own word: InsufficientInstanceCapacity
-	Cause   error  // kept on this side of the wire only
+	// RetryAfter is, of a throttled one, how long from now on the cloud does not want to be asked; 0: it does not say.
+	RetryAfter time.Duration
+	Cause      error // kept on this side of the wire only
 }
 
 func (e *Error) Error() string {
@@ -55,6 +58,15 @@ func (e *Error) Unwrap() error { return e.Cause }
 func Errorf(kind ErrorKind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	return &Error{Kind: kind, Message: err.Error(), Cause: errors.Unwrap(err)}
+}
+
+// RetryAfter returns how long the cloud does not want to be asked, as far as an error says: that of the *Error in its chain,
+// never less than 0.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return max(0, e.RetryAfter)
+	}
+	return 0
 }
 
 // KindOf returns the kind of an error: that of the *Error in its chain, transient for a deadline, else internal.

@@ -162,7 +162,7 @@ func (a *attempt) again(ctx context.Context, kind providers.ErrorKind, err error
 	}
 	a.failed[kind]++
 	n, since := a.failed[kind], e.clock.Now().Sub(a.began)
-	wait := b.wait(n, e.opts.Random())
+	wait := max(b.wait(n, e.opts.Random()), providers.RetryAfter(err))
 	if !b.allows(n, since, wait) || since+wait >= e.policy.Deadline {
 		return false
 	}

@@ -128,6 +128,9 @@ func TestHowAttemptsEnd(t *testing.T) {
 		"throttled twice: tried again after one second and two": {
 			rule: fake.Rule{Fault: fake.Fault(providers.Throttled), Times: 2}, tries: 2, objects: []string{v}, recorded: []string{v}, waits: 3 * time.Second,
 		},
+		"throttled, and told how long: not before that": {
+			rule: fake.Rule{Fault: fake.Fault(providers.Throttled), Times: 2, Retry: fake.Duration(20 * time.Second)}, tries: 2, objects: []string{v}, recorded: []string{v}, waits: 40 * time.Second,
+		},
 		"throttled for ever: given up after a quarter of an hour": {
 			rule: fake.Rule{Fault: fake.Fault(providers.Throttled)}, kind: providers.Throttled, tries: 34, waits: 14*time.Minute + 31*time.Second,
 		},

@@ -80,6 +80,9 @@ func Count(n int, one string) string {
 	return grouped(n) + " " + many
 }
 
+// Number writes a number, its thousands apart: "10,000".
+func Number(n int) string { return grouped(n) }
+
 func grouped(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {

@@ -46,6 +46,7 @@
 //	[
 //	  {"fault": "no_capacity", "kind": "instance", "type": "a100*", "zone": "us-east-1a"},
 //	  {"fault": "throttled", "op": "create|update", "times": 3},
+//	  {"fault": "throttled", "op": "read", "above": 4, "retry_after": "2s"},
 //	  {"fault": "crash", "when": "checkpoint", "address": "fleet.train.instance[1]", "nth": 1, "times": 1},
 //	  {"fault": "slow", "delay": "2s", "phases": ["waiting for capacity", "waiting for SSH"]},
 //	  {"fault": "lost", "probability": 0.1},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dstackai/dstack-planner/addr"
@@ -101,6 +102,7 @@ type backend struct {
 	world    *World
 	close    func() error // of a world of its own
 	exit     func(int)
+	reads    atomic.Int64 // that are under way
 }
 
 func (b *backend) Identity() string { return b.settings.Account }

@@ -57,17 +57,20 @@ type Rule struct {
 	// rule applies from the Nth (1 unless said) on, to as many as Times says (all unless said).
 	Nth   int `json:"nth,omitempty"`
 	Times int `json:"times,omitempty"`
+	// Above lets the rule apply only while more than so many reads are under way on the backend, this one counted.
+	Above int `json:"above,omitempty"`
 	// Probability is the chance that the rule applies to one of these calls; always unless said. The same seed, address
 	// and key have the same luck, until the rule has applied there.
 	Probability float64 `json:"probability,omitempty"`
 
-	When    Stage          `json:"when,omitempty"`    // where in the call; each fault has a stage of its own for when it is not said
-	Delay   Duration       `json:"delay,omitzero"`    // of slow and hang
-	Phases  []string       `json:"phases,omitempty"`  // reported by slow, evenly over Delay
-	Message string         `json:"message,omitempty"` // of the error
-	Code    string         `json:"code,omitempty"`    // of the error: the cloud's own word
-	Set     map[string]any `json:"set,omitempty"`     // of wrong: the attributes that the answer has instead
-	ID      string         `json:"id,omitempty"`      // of bad_id: the id that the answer has instead, "" unless said
+	When    Stage          `json:"when,omitempty"`       // where in the call; each fault has a stage of its own for when it is not said
+	Delay   Duration       `json:"delay,omitzero"`       // of slow and hang
+	Phases  []string       `json:"phases,omitempty"`     // reported by slow, evenly over Delay
+	Message string         `json:"message,omitempty"`    // of the error
+	Code    string         `json:"code,omitempty"`       // of the error: the cloud's own word
+	Retry   Duration       `json:"retry_after,omitzero"` // of throttled: how long the cloud does not want to be asked
+	Set     map[string]any `json:"set,omitempty"`        // of wrong: the attributes that the answer has instead
+	ID      string         `json:"id,omitempty"`         // of bad_id: the id that the answer has instead, "" unless said
 }
 
 // Fault is what goes wrong. Besides the ones below each kind of error of the contract is a fault: no_capacity, throttled...
@@ -164,8 +167,12 @@ func (r *Rule) check() error {
 		return fmt.Errorf("partial is a fault of create alone")
 	case r.Probability < 0 || r.Probability > 1:
 		return fmt.Errorf("a probability is between 0 and 1, not %v", r.Probability)
-	case r.Nth < 0 || r.Times < 0:
-		return fmt.Errorf("nth and times are not negative")
+	case r.Nth < 0 || r.Times < 0 || r.Above < 0:
+		return fmt.Errorf("nth, times and above are not negative")
+	case r.Above > 0 && r.Op != "read":
+		return fmt.Errorf("above counts reads, so op is read")
+	case r.Retry > 0 && kind != providers.Throttled:
+		return fmt.Errorf("retry_after belongs to throttled")
 	}
 	return nil
 }
@@ -175,6 +182,8 @@ type call struct {
 	op, kind, address, key, machine, region, zone string
 	// each is set when a read asks for one of its objects, and not for the read as a whole.
 	each bool
+	// open is how many reads are under way on the backend, with this one.
+	open int
 }
 
 // each tells whether the rule, in a read, is about single objects: an unreachable machine does not make the others so.
@@ -186,8 +195,16 @@ func (r *Rule) matches(c call) bool {
 	if c.op == "read" && r.each() != c.each {
 		return false
 	}
-	return match(r.Op, c.op) && match(r.Kind, c.kind) && match(r.Address, c.address) && match(r.Type, c.machine) &&
+	return c.open >= r.least() && match(r.Op, c.op) && match(r.Kind, c.kind) && match(r.Address, c.address) && match(r.Type, c.machine) &&
 		match(r.Region, c.region) && match(r.Zone, c.zone)
+}
+
+// least is how many reads have to be under way for the rule to apply.
+func (r *Rule) least() int {
+	if r.Above == 0 {
+		return 0
+	}
+	return r.Above + 1
 }
 
 // match tells whether a text satisfies a pattern.

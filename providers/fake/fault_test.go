@@ -80,6 +80,29 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// A rule with above counts the reads that are under way, and says how long the cloud does not want to be asked.
+func TestReadsThatAreTooMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := open(t, fake.Settings{Latency: fake.Duration(time.Second), Faults: script(t, `[{"fault":"throttled","op":"read","above":2,"retry_after":"5s"}]`)})
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() {
+				errs <- b.Volumes().Read(t.Context(), nil, func(int, providers.Observed[schema.Volume]) {})
+			}()
+		}
+		refused := 0
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				require.Equal(t, providers.Throttled, providers.KindOf(err))
+				require.Equal(t, 5*time.Second, providers.RetryAfter(err))
+				refused++
+			}
+		}
+		require.Equal(t, 2, refused)
+		require.NoError(t, b.Volumes().Read(t.Context(), nil, func(int, providers.Observed[schema.Volume]) {}))
+	})
+}
+
 func TestScriptsThatAreWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		`[{"fault":"explode"}]`:                             `rule 0: there is no fault "explode"`,
@@ -89,7 +112,10 @@ func TestScriptsThatAreWrong(t *testing.T) {
 		`[{"fault":"slow"}]`:                                `slow needs a delay`,
 		`[{"fault":"partial","op":"update"}]`:               `partial is a fault of create alone`,
 		`[{"fault":"lost","probability":2}]`:                `a probability is between 0 and 1, not 2`,
-		`[{"fault":"lost","nth":-1}]`:                       `nth and times are not negative`,
+		`[{"fault":"lost","nth":-1}]`:                       `nth, times and above are not negative`,
+		`[{"fault":"throttled","op":"read","above":-1}]`:    `nth, times and above are not negative`,
+		`[{"fault":"throttled","above":2}]`:                 `above counts reads, so op is read`,
+		`[{"fault":"auth","retry_after":"1s"}]`:             `retry_after belongs to throttled`,
 		`[{"fault":"lost","adress":"x"}]`:                   `unknown field "adress"`,
 		`[{"fault":"slow","delay":"1 s"}]`:                  `"1 s" is no duration`,
 		`"nothing"`:                                         `faults: invalid character`,

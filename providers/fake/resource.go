@@ -277,7 +277,9 @@ func (r resource[T]) Delete(ctx context.Context, prior providers.Object[T], op p
 
 // Read says for each recorded object what the world holds.
 func (r resource[T]) Read(ctx context.Context, recorded []providers.Object[T], yield func(int, providers.Observed[T])) error {
-	if err := r.b.ask(ctx, call{op: "read", kind: r.kind.name()}); err != nil {
+	open := int(r.b.reads.Add(1))
+	defer r.b.reads.Add(-1)
+	if err := r.b.ask(ctx, call{op: "read", kind: r.kind.name(), open: open}); err != nil {
 		return err
 	}
 	seen := make([]providers.Observed[T], len(recorded))
@@ -301,7 +303,7 @@ func (r resource[T]) Read(ctx context.Context, recorded []providers.Object[T], y
 	for i := range seen {
 		if each && seen[i].Presence == providers.Present {
 			c := r.call("read", address[i], "", &seen[i].Object.Value)
-			c.each = true
+			c.each, c.open = true, open
 			if err := r.b.happen(ctx, c); err != nil {
 				seen[i] = providers.Observed[T]{Presence: providers.Unknown, Err: err}
 			}

@@ -113,7 +113,7 @@ func (t trouble) error(kind providers.ErrorKind, r *Rule) error {
 	if code == "" {
 		code = codes()[kind]
 	}
-	return &providers.Error{Kind: kind, Code: code, Message: t.words(r)}
+	return &providers.Error{Kind: kind, Code: code, Message: t.words(r), RetryAfter: time.Duration(r.Retry)}
 }
 
 // words says what happened, with the rule's message or the words of the fault.

@@ -136,6 +136,8 @@ func TestErrorsCross(t *testing.T) {
 		"the end of a context stays one":       {fmt.Errorf("wait: %w", context.DeadlineExceeded), providers.Transient, "wait: context deadline exceeded", context.DeadlineExceeded},
 		"a kind with the end of a context":     {providers.Errorf(providers.Conflict, "held: %w", context.Canceled), providers.Conflict, "held: context canceled", context.Canceled},
 		"throttled":                            {providers.Errorf(providers.Throttled, "slow down"), providers.Throttled, "slow down", nil},
+		"throttled, with when to ask again":    {fmt.Errorf("read: %w", &providers.Error{Kind: providers.Throttled, Message: "slow down", RetryAfter: 90 * time.Second}), providers.Throttled, "read: slow down", nil},
+		"throttled since the day before":       {&providers.Error{Kind: providers.Throttled, Message: "slow down", RetryAfter: -time.Second}, providers.Throttled, "slow down", nil},
 		"bytes that are no UTF-8 do not break": {errors.New("bad \xff byte"), providers.Internal, "bad \uFFFD byte", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,6 +161,7 @@ func TestErrorsCross(t *testing.T) {
 			for how, err := range map[string]error{"create": createErr, "find": findErr, "read": readErr} {
 				require.EqualError(t, err, c.message, how)
 				require.Equal(t, c.kind, providers.KindOf(err), how)
+				require.Equal(t, providers.RetryAfter(c.err), providers.RetryAfter(err), how)
 				if c.is != nil {
 					require.ErrorIs(t, err, c.is, how)
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -28,6 +29,9 @@ func encodeError(err error) *pb.Error {
 		out.Message, out.Code = strings.ToValidUTF8(out.Message, "\uFFFD"), strings.ToValidUTF8(out.Code, "\uFFFD")
 	}()
 	e, ok := errors.AsType[*providers.Error](err)
+	if ok {
+		out.RetryAfterNanos = int64(max(0, e.RetryAfter))
+	}
 	switch {
 	case !ok && (out.Canceled || out.DeadlineExceeded):
 		// No kind: on both sides it is the end of a context and nothing else.
@@ -60,7 +64,8 @@ func decodeError(e *pb.Error) error {
 	if e.GetKind() == "" && cause != nil {
 		return &ended{message: e.GetMessage(), cause: cause}
 	}
-	return &providers.Error{Kind: knownKind(e.GetKind()), Message: e.GetMessage(), Code: e.GetCode(), Cause: cause}
+	return &providers.Error{Kind: knownKind(e.GetKind()), Message: e.GetMessage(), Code: e.GetCode(),
+		RetryAfter: time.Duration(max(0, e.GetRetryAfterNanos())), Cause: cause}
 }
 
 func knownKind(kind string) providers.ErrorKind {

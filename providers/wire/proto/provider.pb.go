@@ -267,9 +267,11 @@ type Error struct {
 	Canceled         bool `protobuf:"varint,4,opt,name=canceled,proto3" json:"canceled,omitempty"`
 	DeadlineExceeded bool `protobuf:"varint,5,opt,name=deadline_exceeded,json=deadlineExceeded,proto3" json:"deadline_exceeded,omitempty"`
 	// The error is, or wraps, errors.ErrUnsupported.
-	Unsupported   bool `protobuf:"varint,6,opt,name=unsupported,proto3" json:"unsupported,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Unsupported bool `protobuf:"varint,6,opt,name=unsupported,proto3" json:"unsupported,omitempty"`
+	// Of a throttled one: how long from now on the cloud does not want to be asked; 0: it does not say.
+	RetryAfterNanos int64 `protobuf:"varint,7,opt,name=retry_after_nanos,json=retryAfterNanos,proto3" json:"retry_after_nanos,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Error) Reset() {
@@ -342,6 +344,13 @@ func (x *Error) GetUnsupported() bool {
 		return x.Unsupported
 	}
 	return false
+}
+
+func (x *Error) GetRetryAfterNanos() int64 {
+	if x != nil {
+		return x.RetryAfterNanos
+	}
+	return 0
 }
 
 // Target is a kind on an open backend.
@@ -3211,14 +3220,15 @@ const file_provider_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12/\n" +
 	"\x05value\x18\x02 \x01(\v2\x19.dstack.provider.v1.ValueR\x05value\x12\x18\n" +
 	"\aprivate\x18\x03 \x01(\fR\aprivate\x12\x18\n" +
-	"\atainted\x18\x04 \x01(\bR\atainted\"\xb4\x01\n" +
+	"\atainted\x18\x04 \x01(\bR\atainted\"\xe0\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x1a\n" +
 	"\bcanceled\x18\x04 \x01(\bR\bcanceled\x12+\n" +
 	"\x11deadline_exceeded\x18\x05 \x01(\bR\x10deadlineExceeded\x12 \n" +
-	"\vunsupported\x18\x06 \x01(\bR\vunsupported\"6\n" +
+	"\vunsupported\x18\x06 \x01(\bR\vunsupported\x12*\n" +
+	"\x11retry_after_nanos\x18\a \x01(\x03R\x0fretryAfterNanos\"6\n" +
 	"\x06Target\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\x04R\abackend\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\"\x82\x01\n" +

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dstackai/dstack-planner/diag"
+	"github.com/dstackai/dstack-planner/planner"
 	"github.com/dstackai/dstack-planner/planner/plan"
 	"github.com/dstackai/dstack-planner/planner/render"
 )
@@ -43,6 +44,10 @@ type event struct {
 	Phase      string            `json:"phase,omitempty"`     // as the provider says: waiting for SSH
 	Done       int64             `json:"done,omitempty"`      // of total, in a unit that the phase knows
 	Total      int64             `json:"total,omitempty"`
+	Backend    string            `json:"backend,omitempty"`
+	AtOnce     int               `json:"at_once,omitempty"`         // calls that a backend gets at a time from now on
+	Refused    int               `json:"refused,omitempty"`         // calls that a backend has refused so far, because it was asked too often
+	Wait       float64           `json:"wait_seconds,omitempty"`    // until the next call
 	Elapsed    float64           `json:"elapsed_seconds,omitempty"` // since the step started
 	Error      string            `json:"error,omitempty"`
 	Plan       string            `json:"plan,omitempty"`    // the id of the plan
@@ -69,7 +74,9 @@ type eventType string
 
 // Types of events, in the order in which they are met.
 const (
-	eventVersion       eventType = "version" // the first line
+	eventVersion       eventType = "version"        // the first line
+	eventReadThrottled eventType = "read_throttled" // a backend is asked too often
+	eventReadComplete  eventType = "read_complete"  // of a backend that was
 	eventDiagnostic    eventType = "diagnostic"
 	eventDrift         eventType = "drift"
 	eventNotChecked    eventType = "not_checked"
@@ -134,6 +141,18 @@ func (e *events) diagnostics(list diag.List) {
 		}
 		e.emit(event{Level: level, Type: eventDiagnostic, Address: d.Address, Message: d.Summary, Diagnostic: d})
 	}
+}
+
+// reading tells of a backend that does not want to be asked as often as it is.
+func (e *events) reading(r planner.Reading, text string) {
+	ev := event{Type: eventReadThrottled, Message: text, Backend: r.Backend, Done: int64(r.Done), Total: int64(r.Total), AtOnce: r.AtOnce, Refused: r.Refused, Wait: r.Wait.Seconds()}
+	if r.Why != nil {
+		ev.Error = r.Why.Error()
+	}
+	if r.Ended {
+		ev.Type = eventReadComplete
+	}
+	e.emit(ev)
 }
 
 // plan tells what a plan says, change by change.

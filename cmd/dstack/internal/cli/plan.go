@@ -298,7 +298,7 @@ func (f *folder) plan(ctx context.Context, st *statefile.State, in planning, bes
 		writer, _ = f.store.Holder(ctx)
 	}
 	p, list := f.planner().Plan(ctx, planner.PlanOptions{State: st, Writer: writer, Destroy: in.destroy, Refresh: in.refreshing(), Parallelism: in.parallelism,
-		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Picked: in.picked, Replace: in.replace, Explain: in.explain})
+		RefreshOnly: in.refreshOnly, Targets: in.targets, Excludes: in.excludes, Picked: in.picked, Replace: in.replace, Explain: in.explain, Observe: f.app.throttled})
 	if ctx.Err() != nil {
 		return nil, exit(exitInterrupted)
 	}
