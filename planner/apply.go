@@ -123,6 +123,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 			return p.outputs(o.Plan, r, o.Session.State())
 		},
 		Observe: func(e apply.Event) {
+			p.logStep(e)
 			if e.Type == apply.EventDone {
 				r.forget(e.Address)
 			}

@@ -31,6 +31,13 @@ const defaultParallelism = 10
 
 // Plan says what would change. With errors among the diagnostics there is no plan.
 func (p *Planner) Plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.List) {
+	began := p.Now()
+	out, diags := p.plan(ctx, opts)
+	p.logPlan(ctx, out, diags, p.Now().Sub(began))
+	return out, diags
+}
+
+func (p *Planner) plan(ctx context.Context, opts PlanOptions) (*plan.Plan, diag.List) {
 	if opts.Parallelism <= 0 {
 		opts.Parallelism = defaultParallelism
 	}

@@ -248,6 +248,15 @@ func TestNoSecretLeaves(t *testing.T) {
 	f.run(0, "destroyed", "destroy", "--auto-approve", vars)
 
 	require.Greater(t, f.search("at the end"), 10)
+	// The logs say what was done, so that there is something to look through.
+	for name, lines := range map[string][]string{
+		"plan":    {`msg="file is read"`, `msg="configuration is read"`, `msg="state is read"`, "op=open backend=local", "kind=instance", "msg=decided addr=task.show.job[0] op=create", `msg="plan is made"`},
+		"applied": {`msg="state is locked"`, "op=create backend=local kind=job addr=task.show.job[0]", `msg="call goes on"`, "msg=step addr=task.show.job[0] op=create event=done", `msg="state is unlocked"`},
+	} {
+		for _, line := range lines {
+			require.Contains(t, f.said(name), line, "the log of %s at the level trace", name)
+		}
+	}
 	commands, err := os.ReadDir(f.logs)
 	require.NoError(t, err)
 	require.Len(t, commands, 15)

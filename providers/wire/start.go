@@ -97,7 +97,7 @@ func Start(ctx context.Context, p Program) (*Process, error) {
 		Logger:           hclog.NewNullLogger(),
 		SyncStdout:       &lines{take: take},
 		SyncStderr:       &lines{take: take},
-		GRPCDialOptions:  dialOptions(),
+		GRPCDialOptions:  append(dialOptions(), traced(p.Log)...),
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: socketHome()},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			proc.runner.cmd.Env = append(proc.runner.cmd.Env, cmd.Env...)

@@ -282,11 +282,13 @@ type work struct {
 
 // carryOut takes the lock, applies a plan and says how that ended.
 func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan, w work) error {
+	asked := a.now()
 	session, err := a.lock(ctx, f, ap, p.ID, w.command)
 	if err != nil {
 		return err
 	}
 	began := a.now()
+	a.log.Debug("state is locked", "op", "lock", "store", f.store.Describe(), "plan", p.ID, "duration", began.Sub(asked))
 	show := newProgress(a, p, w.title, ap.parallelism)
 	stop := make(chan struct{})
 	run, cancel := context.WithCancel(ctx)
@@ -319,7 +321,9 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 	a.forgetDestroyed(st)
 	cancelled := run.Err() != nil
 	cancel()
-	if cerr := session.Close(context.WithoutCancel(ctx)); cerr != nil {
+	cerr := session.Close(context.WithoutCancel(ctx))
+	a.log.Debug("state is unlocked", "op", "lock", "serial", st.Serial(), "duration", a.now().Sub(began))
+	if cerr != nil {
 		a.complain(diag.Warnf("State was not folded", "%s. What was recorded is in the journal; nothing is lost.", capital(strings.TrimSuffix(cerr.Error(), "."))))
 	}
 	if err != nil {

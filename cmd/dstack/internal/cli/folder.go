@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -75,12 +76,23 @@ func (a *app) reading(in inputs) config.LoadOptions {
 func (a *app) open(ctx context.Context, in inputs) (*folder, error) {
 	o := a.reading(in)
 	o.Prompt = a.prompt()
+	began := a.now()
 	cfg, list := config.Load(ctx, o)
+	a.logConfig(cfg, list, a.now().Sub(began))
 	if list.HasErrors() {
 		return nil, failed(list)
 	}
 	a.complain(list.Warnings())
 	return a.newFolder(cfg, false)
+}
+
+// logConfig writes down what was read of a configuration.
+func (a *app) logConfig(cfg *config.Config, list diag.List, took time.Duration) {
+	sources := cfg.Sources()
+	for _, s := range sources {
+		a.log.Log(context.Background(), levelTrace, "file is read", "op", "load", "path", s.Path, "bytes", len(s.Text), "digest", s.Digest, "personal", s.Personal)
+	}
+	a.log.Debug("configuration is read", "op", "load", "files", len(sources), "blocks", len(cfg.Blocks()), "errors", len(list)-len(list.Warnings()), "warnings", len(list.Warnings()), "duration", took)
 }
 
 // readAgain reads the configuration once more, after a file was added to it.
@@ -185,6 +197,10 @@ func (f *folder) state(ctx context.Context) (*statefile.State, error) {
 
 // makeState reads the state, and makes the empty one where there is none.
 func (f *folder) makeState(ctx context.Context) (*statefile.State, error) {
+	began := f.app.now()
 	st, err := f.store.Init(ctx)
+	if err == nil {
+		f.app.log.Debug("state is read", "op", "state", "store", f.store.Describe(), "serial", st.Serial(), "resources", len(st.Resources()), "duration", f.app.now().Sub(began))
+	}
 	return st, failedWith(err, "State cannot be read")
 }
