@@ -102,6 +102,7 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	c := &plan.Change{Address: it.name, Kind: it.kind, Backend: it.backend, Action: it.action, Reason: it.reason, Declared: it.place(),
 		RecordOnly: it.recordOnly(), Offer: it.offer, Zone: it.zone, Group: it.group, LeftOut: it.leftOut, Placement: it.placement,
 		Needs: dedup(it.needs)}
+	c.NewFirstFor = it.newFirstFor
 	c.Protected, c.EndsRun = it.protected(), it.endsRun
 	c.PreviousAddress, c.Import = w.previous(it), it.importOf()
 	if c.Import != nil && c.Action == plan.NoOp {

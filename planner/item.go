@@ -39,6 +39,8 @@ type item struct {
 	after   diff.Result
 	fresh   bool // the old one has ended: shown as a create though it is deleted first
 
+	newFirstFor string // the address of what needs the new one before the old one goes
+
 	asked     bool // --replace names it
 	frozen    bool // of a deferred block: it stays as it is
 	unplanned bool // something would be done with it, and the plan is asked to leave it out

@@ -342,6 +342,7 @@ func (w *walk) finish(ctx context.Context, told diag.List) (*plan.Plan, error) {
 	if w.diags.HasErrors() {
 		return nil, w.diags.Err()
 	}
+	w.inherit()
 	out, err := w.document()
 	if err != nil {
 		return nil, err
@@ -600,6 +601,9 @@ func plannedOutput(o config.Output, recorded map[string]statefile.Output, digest
 		p.Action = plan.Create
 	case changed:
 		p.Action = plan.Update
+		if !o.Sensitive && !old.Sensitive {
+			p.Inside = diff.Inside(p.Before, p.After)
+		}
 	}
 	return p
 }

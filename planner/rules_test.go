@@ -63,6 +63,62 @@ func TestCreateBeforeDestroy(t *testing.T) {
 	require.NotEqual(t, old, l.objects("volume")[0].ID)
 }
 
+func TestCreateBeforeDestroyIsInheritedAndSaysByWhom(t *testing.T) {
+	const of = `
+volume "base" {
+  backend = "cloud"
+  region  = "us-east-1"
+  size    = "100GB"
+}
+volume "middle" {
+  backend = "cloud"
+  region  = volume.base.region
+  size    = "100GB"
+}
+volume "top" {
+  backend = "cloud"
+  region  = volume.middle.region
+  size    = "100GB"
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+volume "beside" {
+  backend = "cloud"
+  region  = volume.base.region
+  size    = "100GB"
+}
+`
+	l := newLife(t)
+	l.apply(of)
+	moved := strings.Replace(of, "us-east-1", "us-west-2", 1)
+	p := l.apply(moved)
+	got := map[string]string{}
+	for _, c := range p.Changes {
+		got[c.Address] = string(c.Action) + " for " + c.NewFirstFor
+	}
+	require.Empty(t, cmp.Diff(map[string]string{
+		"volume.base": "create,delete for volume.middle", "volume.middle": "create,delete for volume.top", "volume.top": "create,delete for ",
+		"volume.beside": "delete,create for ",
+	}, got))
+	at := map[string]int{}
+	for i, s := range p.Steps {
+		at[string(s.Op)+" "+s.Address] = i
+	}
+	require.Less(t, at["create volume.top"], at["delete volume.top"])
+	require.Less(t, at["delete volume.top"], at["delete volume.middle"], "what stands on it goes first")
+	require.Less(t, at["delete volume.middle"], at["delete volume.base"])
+	require.Len(t, l.objects("volume"), 4)
+
+	// Without anybody who asks for it the old one goes first everywhere.
+	l.apply(strings.Replace(moved, "create_before_destroy = true", "prevent_destroy = false", 1))
+	p = l.plan(strings.Replace(of, "create_before_destroy = true", "prevent_destroy = false", 1))
+	for _, c := range p.Changes {
+		require.Equal(t, plan.DeleteThenCreate, c.Action, c.Address)
+		require.Empty(t, c.NewFirstFor)
+	}
+}
+
 func TestADeposedObjectIsDeletedByTheNextApply(t *testing.T) {
 	l := newLife(t)
 	hcl := strings.Replace(oneVolume, "size ", "lifecycle {\n    create_before_destroy = true\n  }\n  size ", 1)

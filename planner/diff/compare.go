@@ -265,6 +265,9 @@ func (c *comparer) differAt(a *schema.Attribute, path, priorPath string, p, w ct
 		d.After = veil(!d.Unknown && (!w.IsNull() || c.want.hidden(path)))
 	} else {
 		d.Before, d.After = encode(p), encode(w)
+		if a.Grammar == "" && !d.Unknown {
+			d.Inside = Inside(d.Before, d.After)
+		}
 	}
 	if !c.quiet {
 		d.Forces = a.Change == schema.Replace

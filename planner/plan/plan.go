@@ -141,7 +141,8 @@ type Change struct {
 	Diff            []AttrDiff        `json:"diff,omitempty"`
 	UnchangedAttrs  int               `json:"unchanged_attributes,omitempty"`
 	ReplacePaths    []string          `json:"replace_paths,omitempty"`
-	RecordOnly      bool              `json:"record_only,omitempty"` // an update without a call
+	NewFirstFor     string            `json:"new_first_for,omitempty"` // its own block does not say create_before_destroy: what needs the new one before the old one goes
+	RecordOnly      bool              `json:"record_only,omitempty"`   // an update without a call
 	Offer           *schema.Offer     `json:"offer,omitempty"`
 	Zone            string            `json:"zone,omitempty"`
 	Group           string            `json:"group,omitempty"`
@@ -206,6 +207,7 @@ type AttrDiff struct {
 	Why       string          `json:"why,omitempty"`        // the provider's sentence
 	MovedTo   string          `json:"moved_to,omitempty"`   // of what goes: the path at which the same value comes, a renamed key or a moved element
 	MovedFrom string          `json:"moved_from,omitempty"` // of what comes: the path that it had
+	Inside    *Inside         `json:"inside,omitempty"`     // of two texts that are JSON or YAML: what differs in them
 }
 
 // Cause is where a changed attribute comes from.
@@ -324,6 +326,7 @@ type Output struct {
 	After     json.RawMessage `json:"after,omitempty"`
 	Unknown   bool            `json:"after_unknown,omitempty"`
 	Sensitive bool            `json:"sensitive,omitempty"`
+	Inside    *Inside         `json:"inside,omitempty"` // of two texts that are JSON or YAML: what differs in them
 }
 
 // PolicyResult is what became of a policy.

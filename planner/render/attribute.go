@@ -85,8 +85,7 @@ func (v *changeView) diffField(o *schema.Object, c *plan.Change, d plan.AttrDiff
 	case d.After == nil && !d.Unknown:
 		f.marker = "-"
 	}
-	_, f.verbatim = textDiff(d.Before, d.After)
-	f.verbatim = f.verbatim && !d.Sensitive && !d.Unknown
+	f.verbatim = byText(d)
 	if v.o.document && !bare && !f.verbatim && !d.Sensitive && !d.Unknown && d.Before != nil && d.After != nil {
 		before, after := valuePair(d, bare, room)
 		f.pair, f.lines = true, []string{before, after}

@@ -185,7 +185,7 @@ func (f field) write(out *strings.Builder, o Options, room int) {
 				prefix, l = blank, note
 			}
 		}
-		if f.verbatim {
+		if f.verbatim && !strings.HasPrefix(l, "@@ ") {
 			out.WriteString(strings.TrimRight(prefix+paintLine(l, o), " ") + "\n")
 		} else {
 			indent(out, prefix, l, o.width())

@@ -64,6 +64,8 @@ func (v *changeView) title(c *plan.Change, s shown) string {
 		text = "will be taken out of the record"
 	case s == showMove:
 		return "was " + clean(c.PreviousAddress) + ": only its address changes"
+	case s == showReplaceNewFirst && c.NewFirstFor != "":
+		text += ", because " + clean(c.NewFirstFor) + " needs it"
 	case c.Deposed != "":
 		text = "(old one " + clean(c.Deposed) + ") " + text
 	}

@@ -48,3 +48,43 @@ func TestWhatIsKnownLaterIsShortBefore(t *testing.T) {
 	require.Equal(t, []string{"{1 value} -> (known after apply)"}, diffLines(object, true, 60))
 	require.Equal(t, []string{"(sensitive, known after apply)"}, diffLines(plan.AttrDiff{Path: "data", Before: rendertest.JSON(nil), Sensitive: true, Unknown: true}, true, 60))
 }
+
+func TestTextsAreShownByWhatTheyMean(t *testing.T) {
+	for name, text := range people(t, rendertest.Named("inside")) {
+		t.Run(name, func(t *testing.T) {
+			for _, want := range []string{
+				"@@ as JSON, 3 values differ", "train_batch_size  32", "@@ the same JSON, written otherwise",
+				"@@ as YAML, 2 values differ; it is written otherwise, too", "@@ the same YAML, written otherwise", "#cloud-config", "... 60 more values",
+			} {
+				require.Contains(t, text, want)
+			}
+			require.NotContains(t, text, "Adam", "what stays is not shown")
+		})
+	}
+}
+
+func TestLongTextsAreBounded(t *testing.T) {
+	lines := func(n int, of string) string { return strings.Repeat(of+"\n", n) }
+	got, ok := textDiff(rendertest.JSON(lines(5000, "a")), rendertest.JSON(lines(4000, "b")))
+	require.True(t, ok)
+	require.Len(t, got, linesShown+1)
+	require.Equal(t, "... 8,920 more lines", got[linesShown])
+
+	long := strings.Repeat("x", 5000)
+	got, ok = textDiff(rendertest.JSON("one\n"+long+"HERE"+long+"\n"), rendertest.JSON("one\n"+long+"THERE"+long+"\n"))
+	require.True(t, ok)
+	require.Len(t, got, 3)
+	for i, want := range map[int]string{1: "HERE", 2: "THERE"} {
+		require.Contains(t, got[i], want, "a long line is cut around what differs")
+		require.LessOrEqual(t, displayWidth(got[i]), longestLine)
+	}
+}
+
+func TestWhoNeedsTheNewOneFirst(t *testing.T) {
+	for name, text := range people(t, rendertest.Named("inherited")) {
+		t.Run(name, func(t *testing.T) {
+			text = strings.NewReplacer("`", "", "<code>", "", "</code>", "").Replace(text)
+			require.Contains(t, text, "must be replaced, new one first, because volume.top needs it")
+		})
+	}
+}

@@ -3,6 +3,7 @@ package render
 import (
 	"strings"
 
+	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
 )
 
@@ -44,6 +45,9 @@ func fate(a plan.Action) string {
 func explainOne(out *strings.Builder, a plan.Explained, o Options) {
 	out.WriteByte('\n')
 	d := plan.AttrDiff{Path: a.Path, Before: a.Before, After: a.After, Unknown: a.Unknown, Sensitive: a.Sensitive, Forces: a.Forces}
+	if !a.Sensitive && !a.Unknown {
+		d.Inside = diff.Inside(a.Before, a.After)
+	}
 	room := o.width() - 4 - displayWidth(a.Path)
 	text := ""
 	switch same := string(a.Before) == string(a.After); {

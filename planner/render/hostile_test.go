@@ -110,7 +110,7 @@ func TestOneLineOfAMegabyteInMarkdown(t *testing.T) {
 	}})
 	got := Markdown(p, MarkdownOptions{})
 	fits(t, got, 4000)
-	require.Contains(t, string(got), "(1,048,593 characters)", "of the line, which is cut")
+	require.Contains(t, string(got), "(1,048,576 characters)", "of the line, which is cut")
 }
 
 var workflowLine = regexp.MustCompile(`^::(error|warning|notice) (file=[^:,]+,line=\d+,(endLine=\d+,)?)?title=[^:,]+::[^\n]+$`)

@@ -11,7 +11,11 @@ import (
 const (
 	contextLines = 3  // shown around each changed line
 	newLines     = 12 // shown of a text that appears or goes
+	linesShown   = 80 // of the difference of two texts
 )
+
+// noEnd is said of a last line that does not end.
+const noEnd = " (no end of line)"
 
 // textDiff writes the difference of two texts of which one has several lines, line by line. It is false for all else.
 func textDiff(before, after json.RawMessage) ([]string, bool) {
@@ -28,7 +32,11 @@ func textDiff(before, after json.RawMessage) ([]string, bool) {
 	case after == nil:
 		return wholeText("- ", old), true
 	}
-	return hunks(splitLines(old), splitLines(new)), true
+	out := hunks(splitLines(old), splitLines(new))
+	if rest := len(out) - linesShown; rest > 0 {
+		out = append(out[:linesShown:linesShown], "... "+Count(rest, "more line"))
+	}
+	return out, true
 }
 
 func severalLines(s string) bool { return strings.Contains(strings.TrimSuffix(s, "\n"), "\n") }
@@ -46,17 +54,18 @@ func wholeText(symbol, s string) []string {
 		if i == newLines-1 && len(lines) > newLines {
 			return append(out, fmt.Sprintf("... %s", Count(len(lines)-i, "more line")))
 		}
-		out = append(out, symbol+lineText(l, i == len(lines)-1))
+		out = append(out, symbol+lineText(l, i == len(lines)-1, 0))
 	}
 	return out
 }
 
-// lineText is a line without its end; a last line without one says so, as does one with a carriage return.
-func lineText(l string, last bool) string {
+// lineText is a line without its end; a last line without one says so, as does one with a carriage return. A long one is cut
+// around what differs in it.
+func lineText(l string, last bool, at int) string {
 	text, ended := strings.CutSuffix(l, "\n")
-	text = clean(strings.ReplaceAll(text, "\t", "    "))
+	text = cut(clean(strings.ReplaceAll(text, "\t", "    ")), longestLine-len(noEnd), at)
 	if last && !ended && l != "" {
-		return text + " (no end of line)"
+		return text + noEnd
 	}
 	return text
 }
@@ -89,7 +98,7 @@ func hunks(old, new []string) []string {
 		}
 		for i < len(pairs) && near[i] {
 			if p := pairs[i]; p.Old >= 0 && p.New >= 0 {
-				out = append(out, "  "+lineText(old[p.Old], p.Old == len(old)-1))
+				out = append(out, "  "+lineText(old[p.Old], p.Old == len(old)-1, 0))
 				i++
 				continue
 			}
@@ -133,16 +142,24 @@ func gap(old, new []string, pairs []diff.Pair) []string {
 			come[squeeze(new[p.New])] = new[p.New]
 		}
 	}
-	var out []string
+	var olds, news []int
 	for _, p := range pairs {
 		if p.Old >= 0 {
-			out = append(out, "- "+visible(old[p.Old], p.Old == len(old)-1, come))
+			olds = append(olds, p.Old)
+		} else {
+			news = append(news, p.New)
 		}
 	}
-	for _, p := range pairs {
-		if p.New >= 0 {
-			out = append(out, "+ "+visible(new[p.New], p.New == len(new)-1, gone))
-		}
+	at := make([]int, max(len(olds), len(news)))
+	for i := range min(len(olds), len(news)) {
+		at[i] = differAt(old[olds[i]], new[news[i]])
+	}
+	out := make([]string, 0, len(pairs))
+	for i, n := range olds {
+		out = append(out, "- "+visible(old[n], n == len(old)-1, come, at[i]))
+	}
+	for i, n := range news {
+		out = append(out, "+ "+visible(new[n], n == len(new)-1, gone, at[i]))
 	}
 	return out
 }
@@ -151,15 +168,15 @@ func gap(old, new []string, pairs []diff.Pair) []string {
 func squeeze(l string) string { return strings.Join(strings.Fields(l), "") }
 
 // visible is a line, with its blanks as signs if only they tell it from its counterpart.
-func visible(l string, last bool, others map[string]string) string {
+func visible(l string, last bool, others map[string]string, at int) string {
 	text, ended := strings.CutSuffix(l, "\n")
 	other, ok := others[squeeze(l)]
 	if !ok || strings.TrimSuffix(other, "\n") == text {
-		return lineText(l, last)
+		return lineText(l, last, at)
 	}
-	text = clean(strings.NewReplacer(" ", "·", "\t", "→").Replace(text))
+	text = cut(clean(strings.NewReplacer(" ", "·", "\t", "→").Replace(text)), longestLine-len(noEnd), at)
 	if last && !ended {
-		text += " (no end of line)"
+		text += noEnd
 	}
 	return text
 }

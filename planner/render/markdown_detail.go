@@ -112,7 +112,7 @@ func (m *markdown) outputs() string {
 		if out.Action == plan.NoOp || out.Action == "" {
 			continue
 		}
-		d := plan.AttrDiff{Path: name, Before: out.Before, After: out.After, Unknown: out.Unknown, Sensitive: out.Sensitive}
+		d := plan.AttrDiff{Path: name, Before: out.Before, After: out.After, Unknown: out.Unknown, Sensitive: out.Sensitive, Inside: out.Inside}
 		f := field{marker: "~", label: clean(name), lines: diffLines(d, false, fenceWidth-labelWidth)}
 		switch out.Action {
 		case plan.Create:
@@ -120,8 +120,7 @@ func (m *markdown) outputs() string {
 		case plan.Delete:
 			f.marker = "-"
 		}
-		_, f.verbatim = textDiff(d.Before, d.After)
-		f.verbatim = f.verbatim && !d.Sensitive && !d.Unknown
+		f.verbatim = byText(d)
 		fields = append(fields, f)
 	}
 	if len(fields) == 0 {

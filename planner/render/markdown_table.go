@@ -181,13 +181,14 @@ func (m *markdown) difference(c *plan.Change) string {
 		name = "**" + name + "**"
 	}
 	text := name + " "
-	_, several := textDiff(d.Before, d.After)
 	switch {
 	case d.Sensitive || d.Unknown:
 		text += m.w.prose(diffLines(plan.AttrDiff{Path: d.Path, Sensitive: d.Sensitive, Unknown: d.Unknown, Before: d.Before, After: d.After}, true, valueWidth)[0])
 	case d.MovedTo != "":
 		text += m.w.prose(cut(movedText(d), whatWidth, 0))
-	case several:
+	case d.Inside != nil:
+		text += m.w.prose(cut(insideText(d.Inside), whatWidth, 0))
+	case byText(d):
 		text += "differs by line"
 	case d.Before == nil:
 		text += "is now " + code(cut(valueText(d.Path, d.After, true), valueWidth, 0))

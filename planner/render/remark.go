@@ -141,7 +141,9 @@ func driftText(d *plan.Drift, room int) string {
 		if a.MovedTo != "" {
 			lines = []string{movedText(a)}
 		}
-		if _, several := textDiff(a.Before, a.After); several && !a.Sensitive && !a.Unknown {
+		if a.Inside != nil && !a.Sensitive && !a.Unknown {
+			lines = []string{insideText(a.Inside)}
+		} else if byText(a) {
 			lines = []string{"its text differs"}
 		}
 		parts = append(parts, label(a.Path)+" "+strings.Join(lines, " "))
@@ -168,13 +170,13 @@ func outputText(name string, out *plan.Output, room int) string {
 	if out.Action == plan.NoOp || out.Action == "" {
 		return ""
 	}
-	d := plan.AttrDiff{Path: name, Before: out.Before, After: out.After, Unknown: out.Unknown, Sensitive: out.Sensitive}
+	d := plan.AttrDiff{Path: name, Before: out.Before, After: out.After, Unknown: out.Unknown, Sensitive: out.Sensitive, Inside: out.Inside}
 	symbol := map[plan.Action]string{plan.Create: "+", plan.Delete: "-"}[out.Action]
 	if symbol == "" {
 		symbol = "~"
 	}
 	lines := diffLines(d, false, room-len(name)-5)
-	if _, several := textDiff(out.Before, out.After); several && !out.Sensitive && !out.Unknown {
+	if byText(d) {
 		return symbol + " " + clean(name) + "\n" + strings.Join(lines, "\n")
 	}
 	return symbol + " " + clean(name) + "  " + strings.Join(lines, " ")

@@ -138,7 +138,7 @@ func diffLines(d plan.AttrDiff, bare bool, room int) []string {
 	case d.Unknown:
 		return arrow(cut(valueText(d.Path, d.Before, bare), room, 0), known, room)
 	}
-	if lines, ok := textDiff(d.Before, d.After); ok {
+	if lines, ok := textLines(d, room); ok {
 		return lines
 	}
 	switch {
