@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -56,6 +57,7 @@ func TestScripts(t *testing.T) { testscript.Run(t, scripts(t, "testdata/script")
 func scripts(t *testing.T, dir string) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
+		WorkdirRoot:         workRoot(t),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
@@ -95,6 +97,21 @@ func scripts(t *testing.T, dir string) testscript.Params {
 			"conforms": conforms,
 		},
 	}
+}
+
+// workRoot makes the folder that the working folders of a test's scripts lie in. Its name is always as long, so that the
+// lines that name a path are broken at the same places in each run.
+func workRoot(t *testing.T) string {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("scripts-%010d", rand.Int64N(1e10)))
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func mustGetwd() string {
