@@ -70,9 +70,9 @@ func (s *script) text(r io.Reader, name string) int {
 
 // lines runs what somebody types. Ctrl-C ends the command that runs.
 func (s *script) lines(in io.Reader) int {
-	keys := make(chan os.Signal, 1)
-	signal.Notify(keys, os.Interrupt)
-	defer signal.Stop(keys)
+	prompt := make(chan os.Signal, 1) // nobody reads it: at the prompt Ctrl-C ends nothing
+	signal.Notify(prompt, os.Interrupt)
+	defer signal.Stop(prompt)
 	fmt.Fprintln(s.out, "This job has no shell; this one is dstack's. help lists what it has besides the programs of the job.")
 	code := 0
 	s.prompt()
@@ -85,18 +85,7 @@ func (s *script) lines(in io.Reader) int {
 			fmt.Fprint(s.out, "> ")
 			continue
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		select {
-		case <-keys: // pressed at the prompt
-		default:
-		}
-		go func() {
-			select {
-			case <-keys:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
+		ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
 		for _, stmt := range stmts {
 			err := s.runner.Run(ctx, stmt)
 			if ctx.Err() != nil {
