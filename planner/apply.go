@@ -96,6 +96,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 		return nil, err
 	}
 	result, err := apply.Run(ctx, apply.Options{
+		Veil: bs.veil(),
 		Permit: func(ctx context.Context) ([]statefile.PolicyOverride, error) {
 			if err := bs.same(ctx, o.Plan); err != nil {
 				return nil, err

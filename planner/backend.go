@@ -18,6 +18,7 @@ import (
 	"github.com/dstackai/dstack-planner/planner/config"
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/veil"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -237,7 +238,7 @@ func (bs *backends) open(ctx context.Context, name string) (*backend, error) {
 		}
 		handle, err := provider.Open(ctx, b.config)
 		if err != nil {
-			b.err = fmt.Errorf("open backend %q: %w", b.name, err)
+			b.err = fmt.Errorf("open backend %q: %w", b.name, bs.veil().Error(err))
 			return
 		}
 		rec, known := bs.state.Backend(b.name)
@@ -249,6 +250,27 @@ func (bs *backends) open(ctx context.Context, name string) (*backend, error) {
 		b.handle = handle
 	})
 	return b, b.err
+}
+
+// veil is for all secrets that the configuration and the settings of backends have. Those that only evaluation finds are known by
+// their paths.
+func (bs *backends) veil() veil.Veil {
+	var secrets []string
+	if bs.p.Config != nil {
+		for _, v := range bs.p.Config.SecretInputs() {
+			secrets = append(secrets, veil.Secrets(v.Mark(schema.SensitiveMark))...)
+		}
+		secrets = slices.AppendSeq(secrets, maps.Values(bs.p.Config.EnvironmentInputs()))
+	}
+	for _, b := range bs.all {
+		secrets = slices.AppendSeq(secrets, maps.Values(b.secrets))
+	}
+	return veil.New(secrets...)
+}
+
+// resource is what an open backend does with things of a kind, without secrets in what it says; nil where it has none.
+func (bs *backends) resource(b *backend, kind string) providers.Resource[cty.Value] {
+	return bs.veil().Resource(providers.ResourceOf(b.handle, kind))
 }
 
 // same checks that the backends on which a plan changes something open the accounts that it was made with. One that cannot

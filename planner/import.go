@@ -187,6 +187,7 @@ func (bs *backends) locate(ctx context.Context, name, kind, id string) (provider
 		return none, diag.Errorf("Backend takes nothing over", "The provider %q says that it can import a %s, and has no way to; that is a defect of the provider.", b.provider, kind)
 	}
 	out, err := importer.Locate(ctx, kind, id)
+	err = bs.veil().Error(err)
 	switch {
 	case err == nil && out.Object.ID != "":
 		return out, nil

@@ -30,12 +30,16 @@ type life struct {
 	vars  []config.Assignment
 	fault string // the fake's script of what goes wrong
 	reads *reads // notes what is read, where somebody wants to know
+
+	dir     string            // of the store
+	secret  string            // that the provider tells
+	observe func(apply.Event) // hears what happens in an apply
 }
 
 func newLife(t *testing.T) *life {
 	t.Helper()
-	l := &life{t: t, world: fake.Memory(), now: time.Now()}
-	l.store = statefile.NewLocal(t.TempDir(), statefile.LocalOptions{Version: "test", Now: func() time.Time { return l.now }})
+	l := &life{t: t, world: fake.Memory(), now: time.Now(), dir: t.TempDir()}
+	l.store = statefile.NewLocal(l.dir, statefile.LocalOptions{Version: "test", Now: func() time.Time { return l.now }})
 	_, err := l.store.Init(t.Context())
 	require.NoError(t, err)
 	return l
@@ -48,6 +52,9 @@ func (l *life) planner(hcl string) *planner.Planner {
 	var provider providers.Provider = fake.New(fake.Options{World: l.world, Getenv: l.getenv})
 	if l.reads != nil {
 		provider = watched{provider, l.reads}
+	}
+	if l.secret != "" {
+		provider = telltale{provider, l.secret}
 	}
 	return &planner.Planner{
 		Config: cfg, Providers: cloud{provider}, Now: func() time.Time { return l.now },
@@ -81,7 +88,7 @@ func (l *life) carry(hcl string, p *plan.Plan) (*apply.Result, error) {
 	l.t.Helper()
 	session, err := l.store.Lock(l.t.Context(), statefile.NewHolder("apply", "ana", "laptop", 1, l.now, func(string) string { return "" }))
 	require.NoError(l.t, err)
-	res, err := l.planner(hcl).Apply(context.Background(), planner.ApplyOptions{Plan: p, Session: session, By: "ana", Policy: soon()})
+	res, err := l.planner(hcl).Apply(context.Background(), planner.ApplyOptions{Plan: p, Session: session, By: "ana", Policy: soon(), Observe: l.observe})
 	require.NoError(l.t, session.Close(l.t.Context()))
 	return res, err
 }

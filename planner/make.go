@@ -162,7 +162,7 @@ func (w *walk) find(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			res := providers.ResourceOf(open.handle, b.kind)
+			res := w.backends.resource(open, b.kind)
 			if res == nil {
 				return nil
 			}
@@ -411,7 +411,7 @@ func (w *walk) alternateOne(ctx context.Context, m place.Made, c place.Candidate
 	if err != nil {
 		return nil // it can be no candidate then
 	}
-	res := providers.ResourceOf(b.handle, addr.KindInstance)
+	res := w.backends.resource(b, addr.KindInstance)
 	var changes []providers.Change
 	var items []*item
 	for _, a := range m.Members {
@@ -431,12 +431,13 @@ func (w *walk) alternateOne(ctx context.Context, m place.Made, c place.Candidate
 	if err != nil || len(answers) != len(changes) {
 		return nil // a candidate that cannot be planned will not be taken
 	}
+	hide := w.backends.veil()
 	for n, it := range items {
 		if answers[n].Err != nil {
 			continue
 		}
 		it.backend = c.Offer.Backend
-		if ds := w.take(it, answers[n], b.provider); ds.HasErrors() {
+		if ds := w.take(it, answers[n], b.provider, hide); ds.HasErrors() {
 			return ds.Err()
 		}
 		w.alternatives[altKey{it.addr, i}] = &alternative{planned: it.planned, supports: it.supports}

@@ -60,10 +60,10 @@ func (bs *backends) offers(ctx context.Context, query offer.Query) (offer.Select
 			if !ok {
 				return
 			}
-			errs[i] = o.Offers(ctx, []schema.Requirements{query.Effective(known[n])}, func(_ int, of schema.Offer) {
+			errs[i] = bs.veil().Error(o.Offers(ctx, []schema.Requirements{query.Effective(known[n])}, func(_ int, of schema.Offer) {
 				of.Backend = n
 				lists[i] = append(lists[i], of)
-			})
+			}))
 		})
 	}
 	wg.Wait()

@@ -570,9 +570,9 @@ func (w *walk) offersOf(ctx context.Context, name string, needs []schema.Require
 	if !ok {
 		return nil // it makes no machines
 	}
-	return o.Offers(ctx, needs, func(n int, of schema.Offer) {
+	return w.backends.veil().Error(o.Offers(ctx, needs, func(n int, of schema.Offer) {
 		if n >= 0 && n < len(needs) {
 			yield(n, of)
 		}
-	})
+	}))
 }

@@ -115,7 +115,7 @@ func (r *reader) batch(ctx context.Context, name, kind string, records []*record
 	if err != nil {
 		return err
 	}
-	res := providers.ResourceOf(b.handle, kind)
+	res := r.bs.resource(b, kind)
 	if res == nil {
 		return fmt.Errorf("the provider %q has no %ss, and the state has some on backend %q; was it another provider that made them?", b.provider, kind, name)
 	}
@@ -167,6 +167,7 @@ func (r *reader) read(ctx context.Context, b *backend, res providers.Resource[ct
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
+	hide := r.bs.veil()
 	objects := make([]providers.Object[cty.Value], len(records))
 	for i, rec := range records {
 		objects[i] = rec.object()
@@ -187,7 +188,7 @@ func (r *reader) read(ctx context.Context, b *backend, res providers.Resource[ct
 		answered[i] = true
 		rec.presence, rec.err = seen.Presence, seen.Err
 		if seen.Presence == providers.Present {
-			rec.seen = ours(schema.KindObject(kind), rec, seen.Object.Value)
+			rec.seen = ours(schema.KindObject(kind), rec, seen.Object.Value, hide)
 		}
 	})
 	if ctx.Err() != nil {

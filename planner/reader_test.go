@@ -23,7 +23,7 @@ import (
 func recordedVolumes(t *testing.T, n int, faults string, names ...string) (*backends, []*record) {
 	t.Helper()
 	world := fake.Memory()
-	bs := &backends{all: map[string]*backend{}}
+	bs := &backends{p: &Planner{}, all: map[string]*backend{}}
 	var out []*record
 	for _, name := range names {
 		open := func(s fake.Settings) providers.Backend {

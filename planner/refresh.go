@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/addr"
 	"github.com/dstackai/dstack-planner/planner/diff"
+	"github.com/dstackai/dstack-planner/planner/veil"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -85,7 +86,7 @@ func decode(resources []*statefile.Resource) ([]*record, error) {
 
 // ours is what was seen, with the attributes that only the record knows: a constraint, an idle time or the address of another
 // thing changes without a call, so a provider may still have the former one. Secrets that a provider shows are taken out.
-func ours(o *schema.Object, r *record, seen cty.Value) cty.Value {
+func ours(o *schema.Object, r *record, seen cty.Value, hide veil.Veil) cty.Value {
 	recorded := r.value
 	if recorded.RawEquals(seen) {
 		r.unmoved = true
@@ -93,6 +94,9 @@ func ours(o *schema.Object, r *record, seen cty.Value) cty.Value {
 	}
 	if clean, err := diff.Redact(o, seen, func(string, []byte) string { return "" }); err == nil {
 		seen = clean.V
+	}
+	if clean, err := hide.Value(seen, recorded); err == nil {
+		seen = clean
 	}
 	for path := range r.Secrets {
 		if leaf, ok := diff.Get(seen, path); ok && !leaf.IsNull() {

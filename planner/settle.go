@@ -15,6 +15,7 @@ import (
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/offer"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/veil"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 	"github.com/dstackai/dstack-planner/statefile"
@@ -160,7 +161,7 @@ func (w *walk) askOne(ctx context.Context, name, kind string, items []*item) (di
 	if err != nil {
 		return nil, err
 	}
-	res := providers.ResourceOf(b.handle, kind)
+	res := w.backends.resource(b, kind)
 	if res == nil {
 		var diags diag.List
 		for _, it := range items {
@@ -190,8 +191,9 @@ func (w *walk) askOne(ctx context.Context, name, kind string, items []*item) (di
 		return nil, fmt.Errorf("the provider %q answered %d of %d planned %ss; that is a defect of the provider", b.provider, len(answers), len(changes), kind)
 	}
 	var diags diag.List
+	hide := w.backends.veil()
 	for i, it := range items {
-		diags = append(diags, w.take(it, answers[i], b.provider)...)
+		diags = append(diags, w.take(it, answers[i], b.provider, hide)...)
 	}
 	return diags, nil
 }
@@ -204,7 +206,7 @@ func at(l diag.List, it *item) diag.List {
 }
 
 // take takes over what a provider said: reasons to replace, promised values, support objects.
-func (w *walk) take(it *item, answer providers.Planned, provider string) diag.List {
+func (w *walk) take(it *item, answer providers.Planned, provider string, hide veil.Veil) diag.List {
 	if answer.Err != nil {
 		summary := "Change is not possible"
 		if answer.Err.Kind == providers.NoQuota {
@@ -212,15 +214,19 @@ func (w *walk) take(it *item, answer providers.Planned, provider string) diag.Li
 		}
 		return at(diag.Errorf(summary, "%s", sentence(answer.Err.Error())), it)
 	}
-	var said diag.List
+	var diags diag.List
 	for _, warning := range answer.Warnings {
-		said = append(said, at(diag.Warnf("Change has a limit", "%s", warning), it)...)
+		diags = append(diags, at(diag.Warnf("Change has a limit", "%s", warning), it)...)
 	}
 	for _, r := range answer.Replace {
 		it.forced[r.Path] = r.Why
 	}
 	if answer.Value != cty.NilVal && !answer.Value.IsNull() {
-		merged, broken := promise(it.object, it.planned, answer.Value)
+		said, err := hide.Value(answer.Value, it.planned)
+		if err != nil {
+			return at(diag.From(err, "Provider contradicts the plan"), it)
+		}
+		merged, broken := promise(it.object, it.planned, said)
 		if broken != "" {
 			return at(diag.Errorf("Provider contradicts the plan", "The provider %q changed %s of %s, which the configuration has fixed. That is a defect of the provider.", provider, broken, it.name), it)
 		}
@@ -236,7 +242,7 @@ func (w *walk) take(it *item, answer providers.Planned, provider string) diag.Li
 		}
 		it.supports = append(it.supports, plannedSupport{addr: owner.Support(s.Name), value: s.Value})
 	}
-	return said
+	return diags
 }
 
 // promise fills in what the provider knows where the plan does not. It names the first attribute that contradicts.

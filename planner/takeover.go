@@ -143,6 +143,7 @@ func (p *Planner) ImportRecorded(ctx context.Context, state *statefile.State, i 
 		as := providers.Adoption{Address: i.To.String(), Lineage: state.Lineage(), Key: state.ImportKey(i.To.String(), state.Head())}
 		var err error
 		if found.located, err = bs.all[backend].handle.(providers.Importer).Adopt(ctx, i.To.Kind(), i.ID, as); err != nil {
+			err = bs.veil().Error(err)
 			return Taken{}, append(diags, about(diag.From(fmt.Errorf("take over %s on backend %q: %w", i.ID, backend, err), "Import failed"))...)
 		}
 	}

@@ -50,7 +50,7 @@ func (e *engine) newAttempt(ctx context.Context, w *worker, s *step, do statefil
 		return nil, err
 	}
 	a := &attempt{e: e, w: w, step: s, ref: ref, kind: kind, backend: backend, desc: d, do: do, number: 1, failed: map[providers.ErrorKind]int{}}
-	if a.res = providers.ResourceOf(b, kind); a.res == nil {
+	if a.res = e.opts.Veil.Resource(providers.ResourceOf(b, kind)); a.res == nil {
 		return nil, providers.Errorf(providers.Invalid, "the provider %q of backend %q has no %ss", d.Name, backend, kind)
 	}
 	a.op = providers.Op[cty.Value]{Address: ref.Address, Lineage: e.state.Lineage(), Planned: cty.NullVal(schema.KindObject(kind).Type())}
@@ -58,6 +58,12 @@ func (e *engine) newAttempt(ctx context.Context, w *worker, s *step, do statefil
 		a.op.Attempt = s.change.Attempt
 	}
 	return a, nil
+}
+
+// wants says what the provider is asked for. It does not hear its secrets back.
+func (a *attempt) wants(want *wanted) {
+	a.want, a.op.Planned = want, want.plain
+	a.res = want.veil.Resource(a.res)
 }
 
 // key is the idempotency key of the current number.

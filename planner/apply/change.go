@@ -30,7 +30,7 @@ func (e *engine) update(ctx context.Context, w *worker, s *step) (*entry, error)
 	if err != nil {
 		return nil, err
 	}
-	a.want, a.op.Planned = want, want.plain
+	a.wants(want)
 	if a.prior, err = object(prior); err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ func (e *engine) creation(ctx context.Context, w *worker, s *step) (*attempt, er
 	if err != nil {
 		return nil, err
 	}
-	a.want, a.op.Planned = want, want.plain
+	a.wants(want)
 	if a.op.Needs, err = e.needs(c.Address, e.needsOf(c)); err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func (e *engine) guardedImport(ctx context.Context, call func(context.Context) (
 	case errors.Is(err, errors.ErrUnsupported):
 		return providers.Located{}, providers.Errorf(providers.Invalid, "the provider takes nothing of this kind over")
 	case err != nil:
-		return providers.Located{}, err
+		return providers.Located{}, e.opts.Veil.Error(err)
 	}
 	found := <-answer
 	if found.Object.ID == "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/veil"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/statefile"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	Outputs func(ctx context.Context) (map[string]statefile.Output, error)
 	// KeepLog is told about a job that is about to be deleted, so that its log can be kept. What it fails at is its own affair.
 	KeepLog func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need)
+	// Veil knows the secrets of the configuration, wherever a provider repeats them. Those of a resource itself need not be in it.
+	Veil veil.Veil
 	// Parallelism is how many steps are under way at a time, 10 unless set. Steps that wait for a next try do not count.
 	Parallelism int
 	// Observe is told what happens, one event at a time. The steps wait for it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/planner/diff"
 	"github.com/dstackai/dstack-planner/planner/plan"
+	"github.com/dstackai/dstack-planner/planner/veil"
 	"github.com/dstackai/dstack-planner/providers"
 	"github.com/dstackai/dstack-planner/schema"
 )
@@ -21,12 +22,13 @@ type wanted struct {
 	sensitive []string  // paths of secrets, sorted
 	clean     diff.Value
 	json      []byte // clean as JSON
+	veil      veil.Veil
 }
 
 // wanted completes what the plan says: a candidate's values in place of the first's, and leaves that were unknown or
 // secret evaluated again.
 func (e *engine) wanted(ctx context.Context, c *plan.Change) (*wanted, error) {
-	w := &wanted{object: schema.KindObject(c.Kind)}
+	w := &wanted{object: schema.KindObject(c.Kind), veil: e.opts.Veil}
 	raw, own := c.After, true
 	candidate := e.groups.candidateFor(c.Address)
 	if alternative, ok := e.groups.override(c.Address); ok {
@@ -56,6 +58,7 @@ func (e *engine) wanted(ctx context.Context, c *plan.Change) (*wanted, error) {
 		return nil, fmt.Errorf("%s: %w", c.Address, err)
 	}
 	w.sensitive = w.clean.Sensitive
+	w.veil = w.veil.And(veil.Secrets(w.plain, w.sensitive...)...)
 	if w.json, err = schema.MarshalValue(w.clean.Known()); err != nil {
 		return nil, fmt.Errorf("%s: %w", c.Address, err)
 	}
@@ -149,8 +152,13 @@ func (e *engine) redacted(o *schema.Object, v cty.Value, w *wanted) (diff.Value,
 	}
 	v = cty.UnknownAsNull(v)
 	var secrets []string
+	hide, asked := e.opts.Veil, cty.NilVal
 	if w != nil {
-		secrets = w.sensitive
+		secrets, hide, asked = w.sensitive, w.veil, w.plain
+	}
+	v, err := hide.Value(v, asked)
+	if err != nil {
+		return diff.Value{}, nil, err
 	}
 	for _, path := range secrets {
 		leaf, ok := diff.Get(v, path)
@@ -181,6 +189,10 @@ func (e *engine) redacted(o *schema.Object, v cty.Value, w *wanted) (diff.Value,
 func contradiction(w *wanted, provider, address string, got cty.Value) error {
 	if got == cty.NilVal || got.IsNull() {
 		return providers.Errorf(providers.Internal, "the provider %q returned no value for %s; that is a defect of the provider", provider, address)
+	}
+	got, err := w.veil.Value(got, w.plain)
+	if err != nil {
+		return err
 	}
 	planned := diff.Value{V: w.plain, Sensitive: w.sensitive}
 	found := diff.Compare(w.object, diff.Value{V: got, Sensitive: w.sensitive}, planned, diff.Options{

@@ -278,6 +278,11 @@ func Paths(v cty.Value) []string {
 	return out
 }
 
+// Leaves visits what Paths lists, with the marks of all that a leaf is in.
+func Leaves(v cty.Value, visit func(path string, leaf cty.Value)) {
+	walkLeaves(v, nil, func(path []byte, leaf cty.Value) { visit(string(path), leaf) })
+}
+
 func walkLeaves(v cty.Value, path []byte, visit func([]byte, cty.Value)) {
 	bare, marks := v.Unmark()
 	if bare.IsNull() {
