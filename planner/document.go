@@ -147,6 +147,7 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	if len(c.Digests) == 0 {
 		c.Digests = nil
 	}
+	c.WaitsFor = it.waitsFor(final.Unknown)
 	c.Evaluate = len(final.Sensitive) > 0 || slices.ContainsFunc(final.Unknown, func(p string) bool { return configured(it.object, p) })
 	c.Evaluate = c.Evaluate && !w.opts.RefreshOnly
 	if it.exists() {
@@ -166,6 +167,28 @@ func (w *walk) change(it *item) (*plan.Change, error) {
 	}
 	c.Cause = it.findCauses()
 	return c, nil
+}
+
+// waitsFor says which references make what the block writes unknown, by the paths of what is.
+func (it *item) waitsFor(unknown []string) map[string]string {
+	var out map[string]string
+	for _, path := range unknown {
+		if it.decl == nil || !configured(it.object, path) {
+			continue
+		}
+		open := it.decl.OpenAt(path)
+		if open.Reference == "" {
+			continue // an offer or the provider decides it
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[path] = open.Reference
+		if m := open.To.Module; m != addr.Root {
+			out[path] = string(m) + "." + open.Reference
+		}
+	}
+	return out
 }
 
 // prior is what an item is compared with: what is there, and where only the record follows that, the record.

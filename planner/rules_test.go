@@ -329,10 +329,13 @@ func TestUnknownLeavesAreFilledInByApply(t *testing.T) {
 	const hcl = oneVolume + `
 task "solo" {
   commands = ["echo ${volume.data.location}", "exit 0"]
-  env      = { WHERE = volume.data.id }
+  env      = { WHERE = volume.data.id, PLACE = local.place, MODE = "fast", BOTH = "${volume.data.region} ${volume.data.location}" }
   resources {
     gpu = "A10G:1"
   }
+}
+locals {
+  place = upper(volume.data.location)
 }
 `
 	p := l.plan(hcl)
@@ -343,6 +346,9 @@ task "solo" {
 		}
 	}
 	require.Contains(t, job.AfterUnknown, `env["WHERE"]`)
+	require.Equal(t, map[string]string{
+		`env["WHERE"]`: "volume.data.id", `env["PLACE"]`: "volume.data.location", `env["BOTH"]`: "volume.data.location", "commands[0]": "volume.data.location",
+	}, job.WaitsFor, "each leaf says what it waits for; what an offer decides waits for no reference")
 	require.True(t, job.Evaluate)
 	l.apply(hcl)
 	require.Contains(t, string(l.mustState().Resource("task.solo.job[0]").Attributes), l.objects("volume")[0].ID)

@@ -22,6 +22,16 @@ func (d *Decoded) Open(names ...string) Open {
 			uses = append(uses, a.uses...)
 		}
 	})
+	return d.firstOpen(uses)
+}
+
+// OpenAt finds what makes what the block says at a path unknown, such as env["URL"] or resources.gpu.
+func (d *Decoded) OpenAt(path string) Open {
+	w, _ := d.written(path)
+	return d.firstOpen(w.uses)
+}
+
+func (d *Decoded) firstOpen(uses []use) Open {
 	f := follower{e: d.config.evaluate(d.scope), seen: map[nameKey]bool{}}
 	return f.follow(d.inst.site(), d.inst.names(), uses)
 }

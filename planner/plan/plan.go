@@ -136,6 +136,7 @@ type Change struct {
 	Before          json.RawMessage   `json:"before,omitempty"`
 	After           json.RawMessage   `json:"after,omitempty"` // what is known
 	AfterUnknown    []string          `json:"after_unknown,omitempty"`
+	WaitsFor        map[string]string `json:"waits_for,omitempty"` // what makes leaves of after_unknown unknown that the block writes: env["URL"]: service.llama.url
 	Sensitive       []string          `json:"sensitive,omitempty"`
 	Digests         map[string]string `json:"digests,omitempty"` // of the sensitive leaves after
 	Diff            []AttrDiff        `json:"diff,omitempty"`

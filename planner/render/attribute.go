@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -34,8 +35,32 @@ func (v *changeView) attributes(c *plan.Change, s shown) []field {
 		out = append(out, mounts(c)...)
 		out = append(out, secrets(c, s)...)
 		if later := configured(o, c.AfterUnknown); len(later) > 0 && s == showCreate {
-			out = append(out, field{label: "later", lines: []string{strings.Join(later, ", ") + ": known after apply"}})
+			out = append(out, field{label: "later", lines: knownLater(c, later)})
 		}
+	}
+	return out
+}
+
+// knownLater says what is known after apply: what waits for the same thing together, and what nothing in the configuration decides
+// first.
+func knownLater(c *plan.Change, paths []string) []string {
+	waiting := map[string][]string{}
+	var order []string
+	for _, p := range paths {
+		on := clean(c.WaitsFor[p])
+		if waiting[on] == nil {
+			order = append(order, on)
+		}
+		waiting[on] = append(waiting[on], clean(p))
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(min(len(a), 1), min(len(b), 1)) })
+	var out []string
+	for _, on := range order {
+		text := strings.Join(waiting[on], ", ") + ": known after apply"
+		if on != "" {
+			text += ", from " + on
+		}
+		out = append(out, text)
 	}
 	return out
 }
@@ -92,6 +117,9 @@ func (v *changeView) diffField(o *schema.Object, c *plan.Change, d plan.AttrDiff
 	}
 	// A reason that names the path has said what forces; several that force are each marked.
 	f.forces = d.Forces && (!one || !strings.Contains(c.Reason, d.Path)) && c.Action.IsReplace()
+	if on := c.WaitsFor[d.Path]; on != "" && d.Unknown {
+		f.lines = append(f.lines, "(from "+clean(on)+")")
+	}
 	if d.Applied != nil && !d.Sensitive {
 		f.lines = append(f.lines, "("+shorten(valueText(d.Path, d.Applied, bare), room, 0)+" was applied; changed outside of dstack)")
 	}
@@ -136,7 +164,7 @@ func configured(o *schema.Object, paths []string) []string {
 	var out []string
 	for _, p := range paths {
 		if a := o.Attr(rootOf(p)); a != nil && a.Configured() {
-			out = append(out, clean(p))
+			out = append(out, p)
 		}
 	}
 	return out

@@ -116,7 +116,7 @@ func withChanges(text string) []*plan.Change {
 		{
 			Address: key("fleet.new.instance", text), Kind: "instance", Backend: text, Action: plan.Create, Reason: text, Zone: text, Offer: &offer, Declared: text + ":4",
 			Candidates: []plan.Candidate{{Offer: offer, Zone: text}, {Offer: other, Zone: text}}, LeftOut: []plan.LeftOut{{Offer: other, Why: text}},
-			Needs: []string{key("volume.grown", text)}, AfterUnknown: []string{key("env", text)},
+			Needs: []string{key("volume.grown", text)}, AfterUnknown: []string{key("env", text)}, WaitsFor: map[string]string{key("env", text): text},
 		},
 		{Address: key("fleet.unpriced.instance", text), Kind: "instance", Action: plan.Create, Reason: text, Offer: &unpriced, NoOther: text},
 		{
