@@ -31,6 +31,7 @@ type ApplyOptions struct {
 	Policy      apply.Policy    // when to try again; zero fields have their defaults
 	Override    []string        // policies against which the plan is applied
 	Bundle      []byte          // what jobs get, where it was saved with the plan, see Planner.Bundle
+	Token       func() string   // makes the bearer token of a service that has none; of 130 random bits unless set
 	// KeepLog is told about a job that is about to be deleted.
 	KeepLog func(ctx context.Context, backend providers.Backend, job providers.Need, needs []providers.Need)
 }
@@ -95,6 +96,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 	if err := p.checkSecrets(o.Plan, o.Session.State()); err != nil {
 		return nil, err
 	}
+	made := newTokens(o.Token)
 	result, err := apply.Run(ctx, apply.Options{
 		Veil: bs.veil(),
 		Permit: func(ctx context.Context) ([]statefile.PolicyOverride, error) {
@@ -115,7 +117,7 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 			return b.handle, b.description, nil
 		},
 		Resolve: func(ctx context.Context, address string, _ *plan.Candidate) (cty.Value, error) {
-			return r.resolve(ctx, address)
+			return r.resolve(ctx, address, made)
 		},
 		Condition: func(_ context.Context, address string, op plan.Op) error {
 			return r.condition(address, op)
@@ -133,6 +135,9 @@ func (p *Planner) Apply(ctx context.Context, o ApplyOptions) (*apply.Result, err
 			}
 		},
 	})
+	if result != nil {
+		result.Tokens = made.taken(result.Steps)
+	}
 	if result != nil && !result.AlreadyApplied && !o.Plan.Destroy {
 		result.Checks, result.Warnings = p.checks(r)
 	}
@@ -161,15 +166,15 @@ func (p *Planner) checkSecrets(pl *plan.Plan, state *statefile.State) error {
 			continue
 		}
 		v, ok := secrets[short]
-		if !ok || v.IsNull() {
+		if !ok {
 			return &ChangedInputError{Name: name, Missing: true}
 		}
 		raw, err := schema.MarshalValue(v)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if pl.Secrets[name] != diff.Ephemeral && state.Digest(name, raw) != pl.Secrets[name] {
-			return &ChangedInputError{Name: name}
+		if pl.Secrets[name] == diff.Ephemeral && v.IsNull() || pl.Secrets[name] != diff.Ephemeral && state.Digest(name, raw) != pl.Secrets[name] {
+			return &ChangedInputError{Name: name, Missing: v.IsNull()}
 		}
 	}
 	for _, a := range pl.Answers {

@@ -30,6 +30,7 @@ type life struct {
 	vars  []config.Assignment
 	fault string // the fake's script of what goes wrong
 	reads *reads // notes what is read, where somebody wants to know
+	token func() string // makes tokens of services
 
 	dir     string            // of the store
 	secret  string            // that the provider tells
@@ -88,7 +89,7 @@ func (l *life) carry(hcl string, p *plan.Plan) (*apply.Result, error) {
 	l.t.Helper()
 	session, err := l.store.Lock(l.t.Context(), statefile.NewHolder("apply", "ana", "laptop", 1, l.now, func(string) string { return "" }))
 	require.NoError(l.t, err)
-	res, err := l.planner(hcl).Apply(context.Background(), planner.ApplyOptions{Plan: p, Session: session, By: "ana", Policy: soon(), Observe: l.observe})
+	res, err := l.planner(hcl).Apply(context.Background(), planner.ApplyOptions{Plan: p, Session: session, By: "ana", Policy: soon(), Observe: l.observe, Token: l.token})
 	require.NoError(l.t, session.Close(l.t.Context()))
 	return res, err
 }

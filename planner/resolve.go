@@ -49,11 +49,15 @@ func (r *resolver) forget(address string) {
 	}
 }
 
-// resolve evaluates what is wanted at an address, of the kind's type, with marks.
-func (r *resolver) resolve(_ context.Context, address string) (cty.Value, error) {
+// resolve evaluates what is wanted at an address, of the kind's type, with marks. made makes the token of a service that names
+// none.
+func (r *resolver) resolve(_ context.Context, address string, made *tokens) (cty.Value, error) {
 	a, err := addr.ParseResource(address)
 	if err != nil {
 		return cty.NilVal, err
+	}
+	if a.Kind() == addr.KindSupport {
+		return r.resolveRoute(a, made)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

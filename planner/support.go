@@ -3,8 +3,6 @@ package planner
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -237,8 +235,15 @@ func (w *walk) routeOf(job *item) {
 	maps.Copy(v.Config, modelConfig(job.want))
 	auth, _ := job.want.GetAttr("auth").Unmark()
 	v.Auth = auth.IsKnown() && !auth.IsNull() && auth.True()
-	v.Tokens = tokenDigests(job.want)
-	r := w.wantSupport(a, schema.Encode(v), gw.backend)
+	if strip, _ := job.want.GetAttr("strip_prefix").Unmark(); strip.IsKnown() && !strip.IsNull() && strip.False() {
+		v.Config["strip_prefix"] = "false"
+	}
+	digests := tokenDigests(job.want)
+	if v.Auth && digests.IsNull() {
+		v.Config[madeToken] = "true"
+		digests = w.madeDigests(a)
+	}
+	r := w.wantSupport(a, desired.WithAttrs(schema.Encode(v), map[string]cty.Value{"token_digests": digests}), gw.backend)
 	r.needs = append(r.needs, job.name, gw.name)
 	if on := w.placeOf(job); on != nil {
 		r.needs = append(r.needs, on.name)
@@ -270,19 +275,6 @@ func (w *walk) attemptOf(job *item) int {
 		return job.attempt
 	}
 	return int(numberOf(job.rec.live(), "attempt"))
-}
-
-func tokenDigests(job cty.Value) []string {
-	tokens, _ := job.GetAttr("tokens").UnmarkDeep()
-	if tokens.IsNull() || !tokens.IsWhollyKnown() {
-		return nil
-	}
-	var out []string
-	for _, t := range tokens.AsValueSlice() {
-		sum := sha256.Sum256([]byte(t.AsString()))
-		out = append(out, hex.EncodeToString(sum[:]))
-	}
-	return out
 }
 
 // gatewayOf finds the gateway that publishes a service: the one that it names, else the default, else the only one.

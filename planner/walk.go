@@ -72,6 +72,9 @@ type walk struct {
 	discarded    map[addr.Resource]string            // instances that runs brought and that are of no use any more, with why
 	alternatives map[altKey]*alternative
 	notPlanned   []plan.Note // what a partial plan leaves out
+
+	routeTokens   map[addr.Resource]cty.Value // digests of tokens that an apply has made, by route; nil until asked for
+	serviceTokens map[addr.Instance]cty.Value // the same by service
 }
 
 // decodedBlock is what a block came to, kept for the second walk when it refers to nothing that can differ there.

@@ -285,11 +285,11 @@ type Service struct {
 	Commands    []string           `name:"commands,job" rule:"commands or image is needed" doc:"Shell commands, each run only if the one before succeeded."`
 	Port        value.ServicePort  `name:"port,required,job" doc:"The port on which it answers."`
 	Gateway     string             `name:"gateway,ref" doc:"The gateway that publishes it: the default or only one unless set; false for none."`
-	StripPrefix *bool              `name:"strip_prefix" default:"true" doc:"Whether a path prefix of the proxy is taken away."`
+	StripPrefix *bool              `name:"strip_prefix" default:"true" doc:"Whether /services/NAME, by which its gateway has it beside its own host name, is taken off paths."`
 	Model       *Model             `name:"model" doc:"The model that it answers for: a name, or an object."`
 	HTTPS       *bool              `name:"https" default:"true" doc:"Whether it is published over HTTPS."`
 	Auth        *bool              `name:"auth" default:"true" doc:"Whether requests need a bearer token."`
-	Tokens      []string           `name:"tokens,sensitive" doc:"The bearer tokens that it takes. Only their digests are kept."`
+	Tokens      []string           `name:"tokens,sensitive" doc:"The bearer tokens that it takes; unless set, the first apply makes one and shows it. Only their digests are kept."`
 	Replicas    value.ReplicaRange `name:"replicas" default:"1" doc:"How many there are: a number, or a range for scaling."`
 	Scaling     *Scaling           `name:"scaling,block" rule:"needed for a range of replicas, and only there" doc:"When there are more or fewer."`
 }

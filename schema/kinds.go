@@ -186,7 +186,7 @@ type Job struct {
 	Ports        []value.PortMapping `name:"ports" change:"update" doc:"Ports that attach forwards."`
 	Port         value.ServicePort   `name:"port" change:"replace" doc:"The port on which a service answers."`
 	Gateway      string              `name:"gateway,address" change:"update" doc:"Address of the gateway that publishes the service."`
-	StripPrefix  bool                `name:"strip_prefix" change:"update" doc:"Whether a path prefix of the proxy is taken away."`
+	StripPrefix  bool                `name:"strip_prefix" change:"update" doc:"Whether /services/NAME, by which its gateway has it beside its own host name, is taken off paths."`
 	Auth         bool                `name:"auth" change:"update" doc:"Whether requests need a bearer token."`
 	Tokens       []string            `name:"tokens,sensitive" change:"update" doc:"The bearer tokens that the service takes."`
 	HTTPS        bool                `name:"https" change:"update" doc:"Whether the service is published over HTTPS."`

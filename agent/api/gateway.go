@@ -21,6 +21,10 @@ type GatewayConfig struct {
 	Domain string `json:"domain"`
 }
 
+// ServicePath begins the paths at which a gateway has its services beside their own host names: /services/NAME/ at its domain, at
+// localhost and at a loopback address.
+const ServicePath = "/services/"
+
 // Route leads requests for a service to one of its replicas.
 type Route struct {
 	ID string `json:"id"`

@@ -113,6 +113,7 @@ func TestRequestsFindTheirService(t *testing.T) {
 	require.Equal(t, "models.example.com", s.info.Domain)
 	s.put(api.Route{ID: "a/0", Service: "a", Target: replica(t, "a0")})
 	s.put(api.Route{ID: "b/0", Service: "b", Target: replica(t, "b0"), StripPrefix: "/v1"})
+	s.put(api.Route{ID: "p/0", Service: "p", Target: replica(t, "p0"), StripPrefix: "/services/p"})
 	s.put(api.Route{ID: "empty", Service: "empty"})
 	s.put(api.Route{ID: "dead", Service: "dead", Target: refusing(t)})
 	cases := map[string]struct {
@@ -124,8 +125,15 @@ func TestRequestsFindTheirService(t *testing.T) {
 		"whatever the port and the case": {"A.Models.Example.com:80", "/", 200, "a0 A.Models.Example.com:80 / body"},
 		"without the prefix":             {"b.models.example.com", "/v1/chat", 200, "b0 b.models.example.com /chat body"},
 		"a prefix is whole elements":     {"b.models.example.com", "/v10", 200, "b0 b.models.example.com /v10 body"},
-		"an unknown service":             {"c.models.example.com", "/", 404, "There is no service at c.models.example.com on this gateway. Services are at NAME.models.example.com.\n"},
-		"another domain":                 {"a.example.com", "/", 404, "There is no service at a.example.com on this gateway. Services are at NAME.models.example.com.\n"},
+		"an unknown service":             {"c.models.example.com", "/", 404, "There is no service at c.models.example.com on this gateway. Services are at NAME.models.example.com, and at models.example.com/services/NAME/.\n"},
+		"another domain":                 {"a.example.com", "/", 404, "There is no service at a.example.com on this gateway. Services are at NAME.models.example.com, and at models.example.com/services/NAME/.\n"},
+		"by its path":                    {"models.example.com", "/services/p/x", 200, "p0 models.example.com /x body"},
+		"by its path, on this machine":   {"localhost:8080", "/services/p/", 200, "p0 localhost:8080 / body"},
+		"by its path, at an address":     {"127.0.0.1:8080", "/services/p/x", 200, "p0 127.0.0.1:8080 /x body"},
+		"by its path, with all of it":    {"[::1]:8080", "/services/a/x", 200, "a0 [::1]:8080 /services/a/x body"},
+		"by a path under another name":   {"rebound.example.org", "/services/p/x", 404, "There is no service at rebound.example.org on this gateway. Services are at NAME.models.example.com, and at models.example.com/services/NAME/.\n"},
+		"by a path of no service":        {"localhost", "/services//x", 404, "There is no service at localhost on this gateway. Services are at NAME.models.example.com, and at models.example.com/services/NAME/.\n"},
+		"an unknown service by its path": {"localhost", "/services/c/", 404, "There is no service at localhost on this gateway. Services are at NAME.models.example.com, and at models.example.com/services/NAME/.\n"},
 		"a service without a replica":    {"empty.models.example.com", "/", 503, "Service empty has no replica now.\n"},
 	}
 	for name, c := range cases {
@@ -135,13 +143,23 @@ func TestRequestsFindTheirService(t *testing.T) {
 			require.Equal(t, c.body, body)
 		})
 	}
-	code, body := s.get("dead.models.example.com", "/")
-	require.Equal(t, 503, code)
-	require.Contains(t, body, "connection refused")
-
-	_, err := s.Configure(t.Context(), api.GatewayConfig{Domain: "other.test"})
+	for host, path := range map[string]string{"dead.models.example.com": "/", "localhost": "/services/dead/"} {
+		code, body := s.get(host, path)
+		require.Equal(t, 503, code)
+		require.Contains(t, body, "Service dead has no replica that answers")
+		require.Contains(t, body, "connection refused")
+	}
+	req := httptest.NewRequest("POST", "http://localhost/services/p?a=b", nil)
+	req.URL.Host, req.Host = fmt.Sprintf("127.0.0.1:%d", s.info.Port), "localhost"
+	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(t, err)
-	code, _ = s.get("a.other.test", "/")
+	resp.Body.Close()
+	require.Equal(t, 308, resp.StatusCode, "relative links lead into the service")
+	require.Equal(t, "/services/p/?a=b", resp.Header.Get("Location"))
+
+	_, err = s.Configure(t.Context(), api.GatewayConfig{Domain: "other.test"})
+	require.NoError(t, err)
+	code, _ := s.get("a.other.test", "/")
 	require.Equal(t, 200, code)
 	_, err = s.Configure(t.Context(), api.GatewayConfig{Domain: "no domain"})
 	require.Equal(t, api.KindInvalid, api.KindOf(err))

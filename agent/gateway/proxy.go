@@ -14,6 +14,8 @@ import (
 	"net/http/httputil"
 	"strings"
 	"time"
+
+	"github.com/dstackai/dstack-planner/agent/api"
 )
 
 // proxy leads requests to replicas.
@@ -53,7 +55,14 @@ func (p *proxy) close() {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, domain, _ := p.table.config()
 	service, ok := serviceOf(r.Host, domain)
-	if ok && service == modelHost && !p.table.known(service) {
+	if !ok && isGateway(r.Host, domain) {
+		if service, ok = servicePath(r.URL.Path); ok && !strings.HasPrefix(r.URL.Path, api.ServicePath+service+"/") {
+			to := *r.URL
+			to.Path, to.RawPath = r.URL.Path+"/", ""
+			http.Redirect(w, r, to.RequestURI(), http.StatusPermanentRedirect) // so that relative links lead into the service
+			return
+		}
+	} else if ok && service == modelHost && !p.table.known(service) {
 		p.serveModels(w, r)
 		return
 	}
@@ -62,7 +71,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		routes, ok = p.table.replicas(service)
 	}
 	if !ok {
-		say(w, http.StatusNotFound, "There is no service at %s on this gateway. Services are at NAME.%s.", r.Host, domain)
+		say(w, http.StatusNotFound, "There is no service at %s on this gateway. Services are at NAME.%s, and at %s%sNAME/.", r.Host, domain, domain, api.ServicePath)
 		return
 	}
 	counted := p.stats.begin(service, w)
@@ -111,7 +120,10 @@ func (p *proxy) lead(w http.ResponseWriter, r *http.Request, routes []pick, open
 
 // failed answers a request that no replica took.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
-	service, _, _ := strings.Cut(r.Host, ".")
+	service := ""
+	if c, ok := r.Context().Value(choiceKey{}).(*choice); ok && len(c.routes) > 0 {
+		service = c.routes[0].Service
+	}
 	if errors.Is(err, errNoReplica) {
 		w.Header().Set("Retry-After", "5")
 		say(w, http.StatusServiceUnavailable, "Service %s has no replica that answers: %v", service, err)
@@ -190,6 +202,24 @@ func serviceOf(host, domain string) (service string, ok bool) {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	service, ok = strings.CutSuffix(host, "."+domain)
 	return service, ok && service != "" && !strings.Contains(service, ".")
+}
+
+// isGateway tells whether a request is for the gateway itself. Other names are none of ours: a page from elsewhere could have
+// its name lead here.
+func isGateway(host, domain string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == domain || host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// servicePath returns the service that a path asks for.
+func servicePath(path string) (service string, ok bool) {
+	rest, ok := strings.CutPrefix(path, api.ServicePath)
+	service, _, _ = strings.Cut(rest, "/")
+	return service, ok && service != ""
 }
 
 func bearer(r *http.Request) (token string, ok bool) {

@@ -83,6 +83,7 @@ func scripts(t *testing.T, dir string) testscript.Params {
 			"await":    await,
 			"until":    until,
 			"freeport": freeport,
+			"capture":  capture,
 			"httpget":  httpget,
 			"replace":  replace,
 			"holds":    holds,
@@ -240,6 +241,18 @@ func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 	ts.Check(l.Close())
+}
+
+// capture NAME FILE REGEXP sets a variable to what the group of a regular expression is in a file, or on stdout.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: capture NAME FILE REGEXP")
+	}
+	found := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(found) != 2 {
+		ts.Fatalf("%s has no %s:\n%s", args[1], args[2], ts.ReadFile(args[1]))
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // httpget FILE [PATH [TOKEN [BODY]]] writes what the address in the file answers to stdout, with its status on the first line:

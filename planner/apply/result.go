@@ -34,9 +34,17 @@ type Result struct {
 	// Interrupted: not all steps were started, because that was asked for.
 	Interrupted bool
 	Elapsed     time.Duration
+	// Tokens are those that were made for services that name none. They are recorded nowhere. Run leaves them empty.
+	Tokens []Token
 	// Checks and Warnings are what the checks of the configuration say of what is there now. Run leaves them empty.
 	Checks   []plan.Check
 	Warnings diag.List
+}
+
+// Token opens a service. Only its digest is kept.
+type Token struct {
+	Service string // its address
+	Token   string
 }
 
 // StepResult is what became of one step.

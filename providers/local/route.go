@@ -25,6 +25,7 @@ const (
 	configService = "service"
 	configModel   = "model"
 	configPrefix  = "model_prefix"
+	configStrip   = "strip_prefix"
 	labelValue    = "value"
 )
 
@@ -72,7 +73,11 @@ func (r supports) putRoute(ctx context.Context, id string, op providers.Op[schem
 	if name := op.Planned.Config[configModel]; name != "" {
 		model = &api.Model{Name: name, Prefix: op.Planned.Config[configPrefix]}
 	}
-	err = g.PutRoute(ctx, api.Route{ID: id, Model: model, Service: op.Planned.Config[configService], Target: target, Owner: op.Lineage, Auth: v.Auth, TokenDigests: v.Tokens, Labels: labels}, drain)
+	prefix := ""
+	if op.Planned.Config[configStrip] != "false" {
+		prefix = api.ServicePath + op.Planned.Config[configService]
+	}
+	err = g.PutRoute(ctx, api.Route{ID: id, Model: model, StripPrefix: prefix, Service: op.Planned.Config[configService], Target: target, Owner: op.Lineage, Auth: v.Auth, TokenDigests: v.Tokens, Labels: labels}, drain)
 	if err != nil {
 		return none, host.Error(err)
 	}

@@ -330,6 +330,9 @@ func (a *app) carryOut(ctx context.Context, f *folder, ap applying, p *plan.Plan
 		if result != nil && result.Complete() && len(result.Steps) > 0 && !a.json { // all is done, and something beside it is wrong
 			a.printf("%s", tallyOf(result, p, st, a.now().Sub(began)).Text(a.options()))
 		}
+		if result != nil {
+			a.tokensOf(result)
+		}
 		return a.notStarted(err, p, w)
 	}
 	if result.AlreadyApplied {
@@ -454,6 +457,7 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 		t.Follow = a.follow(p, st)
 	}
 	if a.json {
+		a.tokensOf(r)
 		level := levelInfo
 		if code != exitOK {
 			level = levelError
@@ -468,6 +472,7 @@ func (a *app) ending(r *apply.Result, p *plan.Plan, st *statefile.State, w work,
 		return code
 	}
 	a.printf("%s", t.Text(a.options()))
+	a.tokensOf(r)
 	if code == exitOK && !p.Destroy {
 		a.outputsOf(st)
 	}
@@ -484,6 +489,17 @@ func broken(r *apply.Result) diag.List {
 		list = append(list, diag.From(s.Err, "Condition cannot be evaluated").For(s.Address)...)
 	}
 	return config.FoldConditions(list)
+}
+
+// tokensOf shows the tokens that were made.
+func (a *app) tokensOf(r *apply.Result) {
+	for _, made := range r.Tokens {
+		if a.json {
+			a.events.emit(event{Type: eventToken, Address: made.Service, Token: made.Token, Message: made.Service + " takes a token that was made for it"})
+			continue
+		}
+		a.printf("\nToken of %s, which is shown only now and kept nowhere:\n  %s\n", made.Service, made.Token)
+	}
 }
 
 // outputsOf prints the outputs after an apply.

@@ -56,6 +56,7 @@ type event struct {
 	Refresh    *plan.Refresh     `json:"refresh,omitempty"` // how much of what is recorded was read, where not all of it was to be
 	Tally      *tally            `json:"tally,omitempty"`
 	Outputs    map[string]any    `json:"outputs,omitempty"`
+	Token      string            `json:"token,omitempty"` // of a service
 	Diagnostic *diag.Diagnostic  `json:"diagnostic,omitempty"`
 }
 
@@ -98,6 +99,7 @@ const (
 	eventApplySkipped     eventType = "apply_skipped"
 	eventApplyInterrupted eventType = "apply_interrupted"
 	eventInterrupt        eventType = "interrupt"
+	eventToken            eventType = "token"          // that was made for a service, and that nobody tells again
 	eventApplyComplete    eventType = "apply_complete" // the end of an apply
 )
 
