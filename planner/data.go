@@ -111,8 +111,6 @@ func (w *walk) lookUp(ctx context.Context) {
 	queries := make([]offer.Query, len(open))
 	limits := make([]int, len(open))
 	keys := make([]string, len(open))
-	var wg sync.WaitGroup
-	var mu sync.Mutex
 	for i, d := range open {
 		q, limit, err := query(d)
 		if err != nil {
@@ -122,18 +120,20 @@ func (w *walk) lookUp(ctx context.Context) {
 		queries[i], limits[i] = q, limit
 		keys[i] = fmt.Sprintf("%s %d %d", offer.Key(q.Need), q.Count, limit)
 	}
+	asked := make([]*answer, len(open))
+	var wg sync.WaitGroup
 	for i, key := range keys {
 		if key == "" || w.reads.answers[key] != nil || slices.Contains(keys[:i], key) {
 			continue
 		}
-		wg.Go(func() {
-			a := w.askOffers(ctx, queries[i], limits[i])
-			mu.Lock()
-			defer mu.Unlock()
-			w.reads.answers[key] = a
-		})
+		wg.Go(func() { asked[i] = w.askOffers(ctx, queries[i], limits[i]) })
 	}
 	wg.Wait()
+	for i, a := range asked {
+		if a != nil {
+			w.reads.answers[keys[i]] = a
+		}
+	}
 	for i, d := range open {
 		a := w.reads.answers[keys[i]]
 		if a == nil {
