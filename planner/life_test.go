@@ -28,8 +28,8 @@ type life struct {
 	store *statefile.Local
 	now   time.Time
 	vars  []config.Assignment
-	fault string // the fake's script of what goes wrong
-	reads *reads // notes what is read, where somebody wants to know
+	fault string        // the fake's script of what goes wrong
+	reads *reads        // notes what is read, where somebody wants to know
 	token func() string // makes tokens of services
 
 	dir     string            // of the store
