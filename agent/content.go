@@ -15,6 +15,7 @@ import (
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/runtime"
 	"github.com/dstackai/dstack-planner/content"
+	"github.com/dstackai/dstack-planner/gitrepo"
 )
 
 // filesDir is the folder, in that of a job, of what it finds outside of its own folder.
@@ -90,6 +91,9 @@ func isWithin(p string) bool {
 // furnish makes what a job finds when it starts: its own folder with its code, and files that are mounted elsewhere. The task
 // that it returns has the mounts.
 func furnish(ctx context.Context, t runtime.Task) (runtime.Task, error) {
+	if err := clone(ctx, t); err != nil {
+		return t, err
+	}
 	if err := t.MakeOwn(); err != nil {
 		return t, err
 	}
@@ -126,6 +130,50 @@ func furnish(ctx context.Context, t runtime.Task) (runtime.Task, error) {
 	}
 	t.Spec.Mounts = append(mounts, t.Spec.Mounts...)
 	return t, nil
+}
+
+// clone brings the repository of a job into the job's own folder, which is nobody else's before that is done: another job of the
+// same user could lead what is written, as root perhaps, elsewhere.
+func clone(ctx context.Context, t runtime.Task) error {
+	r := t.Spec.Repo
+	if r == nil {
+		return nil
+	}
+	o := gitrepo.CloneOptions{Commit: r.Commit, Branch: r.Branch, History: r.History}
+	if u := t.Spec.User; u != nil && int(u.UID) != os.Geteuid() {
+		o.Owner = &gitrepo.Owner{UID: int(u.UID), GID: int(u.GID)}
+	}
+	if err := os.RemoveAll(t.Own()); err != nil {
+		return fmt.Errorf("make the job's own folder: %w", err)
+	}
+	if err := os.Mkdir(t.Own(), 0o700); err != nil {
+		return fmt.Errorf("make the job's own folder: %w", err)
+	}
+	if err := gitrepo.Clone(ctx, remoteOf(*r), o, t.Own()); err != nil {
+		return fmt.Errorf("clone the job's code: %w", err)
+	}
+	return nil
+}
+
+func remoteOf(r api.Repo) gitrepo.Remote {
+	return gitrepo.Remote{URL: r.URL, Username: r.Username, Token: r.Token, PrivateKey: r.PrivateKey, KnownHosts: r.KnownHosts}
+}
+
+// repoProblems lists what is wrong with the repository of a specification.
+func repoProblems(r *api.Repo) (problems []string) {
+	if r == nil {
+		return nil
+	}
+	if err := remoteOf(*r).Check(); err != nil {
+		problems = append(problems, err.Error())
+	}
+	if !gitrepo.IsCommit(r.Commit) {
+		problems = append(problems, fmt.Sprintf("%q is no commit; it has 40 hexadecimal digits", r.Commit))
+	}
+	if r.Branch != "" && !gitrepo.IsBranch(r.Branch) {
+		problems = append(problems, fmt.Sprintf("%q can be no name of a branch", r.Branch))
+	}
+	return problems
 }
 
 // inUse are the digests of the contents of all jobs.

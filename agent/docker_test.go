@@ -70,6 +70,7 @@ func TestDocker(t *testing.T) {
 		"commands beside a container":      commandsBesideAContainer,
 		"people enter containers":          peopleEnterContainers,
 		"mounts of containers, and rights": mountsOfContainers,
+		"repositories are cloned":          clonesInContainers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, e, program)

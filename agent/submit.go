@@ -19,6 +19,7 @@ import (
 
 	"github.com/dstackai/dstack-planner/agent/api"
 	"github.com/dstackai/dstack-planner/agent/internal/disk"
+	"github.com/dstackai/dstack-planner/agent/internal/runtime/process"
 )
 
 // readyWait is how long a supervisor may take to say that it has taken over.
@@ -127,7 +128,7 @@ func (s *server) startSupervisor(j *job, spec api.JobSpec) (*exec.Cmd, error) {
 	}
 	defer readyR.Close()
 	cmd := exec.Command(s.program, "supervise", j.dir)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", s.base, stderr, stderr
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = "/", append(process.NetworkEnv(os.Environ()), s.base...), stderr, stderr
 	cmd.ExtraFiles = []*os.File{lockFD - 3: lock, readyFD - 3: readyW}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	in, err := cmd.StdinPipe()
@@ -205,6 +206,11 @@ func withoutSecrets(spec api.JobSpec) api.JobSpec {
 		c, auth := *spec.Container, *spec.Container.RegistryAuth
 		auth.Password = ""
 		spec.Container, c.RegistryAuth = &c, &auth
+	}
+	if spec.Repo != nil {
+		r := *spec.Repo
+		r.Token, r.PrivateKey = "", ""
+		spec.Repo = &r
 	}
 	return spec
 }

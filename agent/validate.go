@@ -52,6 +52,7 @@ func problemsOf(spec api.JobSpec, mode string, uid int) (problems []string) {
 	if !filepath.IsAbs(spec.WorkingDir) && !isWithin(spec.WorkingDir) {
 		bad("working directory %q is outside of the job's own folder; it is relative to that, or absolute", spec.WorkingDir)
 	}
+	problems = append(problems, repoProblems(spec.Repo)...)
 	problems = append(problems, contentProblems(spec.Contents)...)
 	if spec.User != nil && uid != 0 && int(spec.User.UID) != uid {
 		bad("it asks for user %d, and the agent runs as user %d, who cannot change that", spec.User.UID, uid)

@@ -317,6 +317,8 @@ func TestManifestsFromElsewhere(t *testing.T) {
 		"twice":                    `{"version":1,"entries":[{"path":"a","type":"folder"},{"path":"a","type":"folder"}]}`,
 		"a digest that is a path":  `{"version":1,"entries":[{"path":"a","type":"file","digest":"sha256:../../../../../../etc/passwd0000000000000000000000000000000000000"}]}`,
 		"a link to nothing":        `{"version":1,"entries":[{"path":"a","type":"link"}]}`,
+		"what is gone, with bytes": `{"version":1,"entries":[{"path":"a","type":"absent","size":1}]}`,
+		"gone and there":           `{"version":1,"entries":[{"path":"a","type":"absent"},{"path":"a","type":"folder"}]}`,
 		"a device":                 `{"version":1,"entries":[{"path":"a","type":"device"}]}`,
 		"a later version":          `{"version":2,"entries":[]}`,
 		"fields that nobody knows": `{"version":1,"entries":[],"owner":"root"}`,
@@ -335,6 +337,7 @@ func TestManifestsFromElsewhere(t *testing.T) {
 // Any bytes are a manifest that can be written again, or are refused.
 func FuzzDecodeManifest(f *testing.F) {
 	f.Add([]byte(`{"version":1,"entries":[{"path":"a","type":"file","size":3,"digest":"` + content.Digest(nil) + `"},{"path":"b","type":"link","target":"a"}]}`))
+	f.Add([]byte(`{"version":1,"entries":[{"path":"a","type":"file","size":0,"digest":"` + content.Digest(nil) + `"},{"path":"a/b","type":"absent"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := content.DecodeManifest(data)
 		if err != nil {

@@ -42,6 +42,7 @@ const (
 	Program Type = "program" // a file that can be executed
 	Link    Type = "link"    // a symbolic link, which is never followed
 	Folder  Type = "folder"  // an empty one: others follow from the paths in them
+	Absent  Type = "absent"  // what is there is taken away before the rest is placed
 )
 
 // IsFile tells whether the entry has bytes of its own.
@@ -81,7 +82,7 @@ func (m *Manifest) Encode() []byte {
 // Digest stands for the whole content.
 func (m *Manifest) Digest() string { return Digest(m.Encode()) }
 
-// Files counts the files and links, and Bytes what the files hold together.
+// Files counts the files and links, and what is taken away.
 func (m *Manifest) Files() (n int) {
 	for _, e := range m.Entries {
 		if e.Type != Folder {
@@ -151,7 +152,7 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("%q is no path within it", e.Path)
 		}
 		for dir := path.Dir(e.Path); dir != "."; dir = path.Dir(dir) {
-			if leaves[dir] {
+			if leaves[dir] && e.Type != Absent {
 				return fmt.Errorf("%q lies below %q, which is no folder", e.Path, dir)
 			}
 		}
@@ -164,9 +165,9 @@ func (m *Manifest) check() error {
 			if e.Target == "" || strings.ContainsRune(e.Target, 0) || e.Digest != "" || e.Size != 0 {
 				return fmt.Errorf("the entry of %q is not one of a link", e.Path)
 			}
-		case Folder:
+		case Folder, Absent:
 			if e.Target != "" || e.Digest != "" || e.Size != 0 {
-				return fmt.Errorf("the entry of %q is not one of a folder", e.Path)
+				return fmt.Errorf("the entry of %q has more than its path", e.Path)
 			}
 			continue
 		default:

@@ -15,7 +15,7 @@ import (
 type Owner struct{ UID, GID int }
 
 // Place makes the files of a content in a folder, which is made when it is missing. What is there already and stands in
-// the way is replaced, folders excepted. Nothing is written outside of the folder, whatever links lead there.
+// the way is replaced, folders excepted; what is absent in the content is removed first. Nothing is written outside of the folder, whatever links lead there.
 func (s Store) Place(ctx context.Context, m *Manifest, dir string, owner *Owner) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -27,8 +27,16 @@ func (s Store) Place(ctx context.Context, m *Manifest, dir string, owner *Owner)
 	defer root.Close()
 	p := placer{store: s, root: root, owner: owner, made: map[string]bool{".": true}}
 	for _, e := range m.Entries {
+		if e.Type == Absent {
+			p.remove(e.Path)
+		}
+	}
+	for _, e := range m.Entries {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if e.Type == Absent {
+			continue
 		}
 		if err := p.entry(e); err != nil {
 			return &PathError{e.Path, err}
@@ -42,6 +50,16 @@ type placer struct {
 	root  *os.Root
 	owner *Owner
 	made  map[string]bool // folders
+}
+
+// remove takes something away, and the folders that are empty then. What stays because it cannot be removed is in the way of
+// what is placed there, which says so.
+func (p *placer) remove(name string) {
+	for ; name != "."; name = path.Dir(name) {
+		if err := p.root.Remove(filepath.FromSlash(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return
+		}
+	}
 }
 
 func (p *placer) entry(e Entry) error {

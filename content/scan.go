@@ -164,7 +164,6 @@ func (s *scanner) item(name, from string, item fs.DirEntry, r rules) error {
 		}
 		return err
 	}
-	full := filepath.Join(s.root, filepath.FromSlash(name))
 	info, err := item.Info()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it went while the folder was read
@@ -172,11 +171,16 @@ func (s *scanner) item(name, from string, item fs.DirEntry, r rules) error {
 	if err != nil {
 		return s.about(name, err)
 	}
+	return s.found(name, info)
+}
+
+// found adds a file or link.
+func (s *scanner) found(name string, info fs.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		return s.add(Entry{Path: name, Type: typeOf(info), Size: info.Size()})
 	case mode&fs.ModeSymlink != 0:
-		target, err := os.Readlink(full)
+		target, err := os.Readlink(filepath.Join(s.root, filepath.FromSlash(name)))
 		if err != nil {
 			return s.about(name, err)
 		}

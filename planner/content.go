@@ -73,8 +73,10 @@ func deliveries(pl *plan.Plan, state *statefile.State) ([]delivery, error) {
 				out = append(out, delivery{c.Address, of, digest})
 			}
 		}
-		if job.Repo != nil {
-			add(config.RepoContent(job.Repo.Path), job.Repo.Digest)
+		if r := job.Repo; r != nil && r.URL != "" && r.Digest != "" {
+			add(config.ChangesContent(r.Path, r.URL, r.Commit), r.Digest)
+		} else if r != nil && r.URL == "" {
+			add(config.RepoContent(r.Path), r.Digest)
 		}
 		for _, f := range job.Files {
 			add(config.FileContent(f.Local), f.Digest)
@@ -141,7 +143,7 @@ func (p *Planner) stage(ctx context.Context, list []delivery, bundle []byte, dir
 		if to.Has(d.digest) {
 			continue
 		}
-		err := config.StageContent(ctx, p.Config.Dir, d.of, d.digest, to)
+		err := p.Config.Stage(ctx, d.of, d.digest, to)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil:

@@ -7,17 +7,33 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// RepoBlock is the block `repo` in a run.
+// RepoBlock is the block `repo` in a run: a folder, or a repository on a server.
 type RepoBlock struct {
-	Path string `name:"path,required" doc:"A folder, from the folder of the configuration. What .gitignore and .dstackignore name stays out."`
+	Path   string `name:"path" doc:"A folder, from the folder of the configuration. What .gitignore and .dstackignore name stays out. With url it is a checkout of that repository, and what is changed in it goes along."`
+	URL    string `name:"url" doc:"A Git repository that is cloned where the job runs: https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH."`
+	Branch string `name:"branch" doc:"The branch whose newest commit the job gets. Without branch and commit it is the default branch; with path the newest commit of the checkout that the server has."`
+	Commit string `name:"commit" doc:"The commit that the job gets, with all its 40 digits."`
+
+	Username   string `name:"username" doc:"The user name that belongs to the token, if the server asks for one."`
+	Token      string `name:"token,sensitive" doc:"A token or password for HTTPS."`
+	PrivateKey string `name:"private_key,sensitive" doc:"A private key for SSH: its text, without a passphrase."`
+	KnownHosts string `name:"known_hosts" doc:"The keys by which the host is known over SSH: lines as ssh-keyscan prints them."`
 }
 
 // Repo is the code that a job starts with, as it was when the plan was made.
 type Repo struct {
-	Path   string `name:"path" change:"record" doc:"The folder that it is in."`
-	Digest string `name:"digest" change:"replace" doc:"Stands for all that is in the folder; times and owners do not count."`
-	Files  int    `name:"file_count" change:"record" doc:"How many files there are."`
+	Path   string `name:"path" change:"record" doc:"The folder that it is in, or the checkout whose changes go along."`
+	URL    string `name:"url" change:"record" doc:"The repository that is cloned."`
+	Branch string `name:"branch" change:"record" doc:"The branch that the clone is on."`
+	Commit string `name:"commit" change:"replace" doc:"The commit that is cloned."`
+	Digest string `name:"digest" change:"replace" doc:"Stands for all that is sent; times and owners do not count."`
+	Files  int    `name:"file_count" change:"record" doc:"How many files are sent; of a checkout, how many have changed."`
 	Bytes  int64  `name:"bytes" change:"record" doc:"How large they are together."`
+
+	Username   string `name:"username" change:"record" doc:"The user name that belongs to the token."`
+	Token      string `name:"token,sensitive" change:"record" doc:"A token or password for HTTPS."`
+	PrivateKey string `name:"private_key,sensitive" change:"record" doc:"A private key for SSH."`
+	KnownHosts string `name:"known_hosts" change:"record" doc:"The keys by which the host is known over SSH."`
 }
 
 // FileCopy is one of the `files` of a run.

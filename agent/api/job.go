@@ -21,7 +21,7 @@ type JobSpec struct {
 	// the job through pipes: they are neither written to disk nor shown in process arguments.
 	Env []string `json:"env,omitempty"`
 	// WorkingDir is where the job starts, from a folder of its own that is removed with the job; empty means that folder. In a
-	// container that folder is at OwnFolder, empty means what the image says unless there are Contents, and what is missing is
+	// container that folder is at OwnFolder, empty means what the image says unless there is a Repo or are Contents, and what is missing is
 	// made.
 	WorkingDir string `json:"working_dir,omitempty"`
 	// User is whom a process runs as; nil means as the agent. Only an agent of root can be asked for another user.
@@ -55,6 +55,8 @@ type JobSpec struct {
 	Port int `json:"port,omitempty"`
 	// Log bounds what is kept of the job's output.
 	Log LogLimits `json:"log,omitzero"`
+	// Repo is cloned into the job's own folder before each try. Contents are put over it.
+	Repo *Repo `json:"repo,omitempty"`
 	// Contents are folders and files that the job finds when it starts. They belong to its user.
 	Contents []Content `json:"contents,omitempty"`
 	// Extra is kept with the job and given back.
@@ -109,6 +111,23 @@ const (
 type RegistryAuth struct {
 	Username string `json:"username"`
 	Password string `json:"password,omitempty"`
+}
+
+// Repo is a Git repository on a server.
+type Repo struct {
+	// URL is https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH, without credentials.
+	URL string `json:"url"`
+	// Commit is what the job gets, 40 hexadecimal digits.
+	Commit string `json:"commit"`
+	// Branch is the one that the clone is on; empty is none.
+	Branch string `json:"branch,omitempty"`
+	// History brings all branches with what came before; else it is the commit alone, where the server can do that.
+	History bool `json:"history,omitempty"`
+	// Username and Token are for HTTPS, PrivateKey and KnownHosts for SSH, which needs both. Token and PrivateKey are not kept.
+	Username   string `json:"username,omitempty"`
+	Token      string `json:"token,omitempty"`
+	PrivateKey string `json:"private_key,omitempty"`
+	KnownHosts string `json:"known_hosts,omitempty"`
 }
 
 // User is a user of the machine by numbers.

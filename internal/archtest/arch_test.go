@@ -68,7 +68,7 @@ var laws = map[string]law{
 	"planner does not start programs": {
 		reason: "only the CLI meets launch and modfetch, so that the planner can be used and tested without processes",
 		of:     under("planner"),
-		not:    imports("providers/launch", "providers/wire", "modfetch", "os/exec"),
+		not:    imports("providers/launch", "providers/wire", "modfetch", "gitrepo/checkout", "os/exec"),
 	},
 	"an implementation stands alone": {
 		reason: "a provider is a separate program: what it needs of the rest must be in the contract",
@@ -100,13 +100,21 @@ var laws = map[string]law{
 	},
 	"the ground floor is the ground": {
 		reason: "addr, diag and schema say what the system is; they know nothing above them",
-		of:     func(p string) bool { return under("addr")(p) || under("diag")(p) || under("schema")(p) },
-		not:    imports("planner", "providers", "statefile", "agent", "cmd"),
+		of: func(p string) bool {
+			return under("addr")(p) || under("diag")(p) || under("schema")(p) || under("gitrepo")(p) || under("content")(p)
+		},
+		not: imports("planner", "providers", "statefile", "agent", "cmd"),
 	},
 	"the agent stands alone": {
 		reason: "it runs on machines that know nothing of plans and providers, and its program must stay small",
 		of:     func(p string) bool { return under("agent")(p) || under("cmd/dstack-agent")(p) },
 		not:    imports("planner", "providers", "statefile", "github.com/hashicorp", "google.golang.org/grpc"),
+	},
+	"go-git is that of repositories": {
+		reason: "how code comes from a server is decided in one place, for plans and jobs alike",
+		of:     everywhereBut("gitrepo"),
+		not:    imports("github.com/go-git"),
+		tests:  true,
 	},
 	"Docker's client is the Docker runtime's": {
 		reason: "a job's life is the same whatever runs it, and another engine is another package",
@@ -215,6 +223,7 @@ func TestLawsCanBeBroken(t *testing.T) {
 		"state knows nothing of the planner":                  {"statefile", "schema"},
 		"the ground floor is the ground":                      {"schema/value", "planner/plan"},
 		"the agent stands alone":                              {"agent/client", "providers"},
+		"go-git is that of repositories":                      {"planner/config", "github.com/go-git/go-git/v5"},
 		"Docker's client is the Docker runtime's":             {"agent", "github.com/moby/moby/client"},
 		"cobra is the command line's":                         {"cmd/dstack", "github.com/spf13/cobra"},
 		"go-plugin is the wire's":                             {"planner", "github.com/hashicorp/go-plugin"},

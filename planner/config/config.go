@@ -44,6 +44,7 @@ type Config struct {
 	inputs    *inputs
 	files     *fileAnswers
 	contents  contents
+	repos     Repositories
 	moment    *Moment
 	impure    bool        // some text calls functions that are not pure, or may do so
 	asked     atomic.Bool // one of them was called

@@ -37,6 +37,7 @@ type contents struct {
 
 	mu    sync.Mutex
 	found map[string]*found // by the name of its answer
+	asked map[string]*asked // by the name of its answer and what else belongs to the question
 }
 
 // found is what reading a folder or file came to.
@@ -51,6 +52,11 @@ type found struct {
 // content is what is in a folder (repo) or file (files). What an earlier evaluation has found counts more than what is there.
 func (c *Config) content(function, path string) *found {
 	a := FileAnswer{Function: function, Args: []string{path}}
+	return c.contentOf(a, func(f *found) error { return f.read(c.Dir, a, c.contents.limit) })
+}
+
+// contentOf looks for a content once.
+func (c *Config) contentOf(a FileAnswer, read func(*found) error) *found {
 	cs := &c.contents
 	cs.mu.Lock()
 	f := cs.found[a.Name()]
@@ -68,7 +74,7 @@ func (c *Config) content(function, path string) *found {
 				f.err = fmt.Errorf("the plan's answer of %s cannot be read: %w", a.Name(), f.err)
 			}
 		} else {
-			f.err = f.read(c.Dir, a, cs.limit)
+			f.err = read(f)
 		}
 		if f.err == nil {
 			_, f.err = c.files.note(a, cty.ObjectVal(map[string]cty.Value{
@@ -168,25 +174,6 @@ func (d *decoder) code(out *Decoded, attrs map[string]cty.Value) (changed bool) 
 		d.together(out, attrs)
 	}
 	return changed
-}
-
-func (d *decoder) repo(out *Decoded, v cty.Value) cty.Value {
-	ty := schema.Of[schema.Repo]().Type()
-	path, ok := d.localPath(out, "repo.path", v.GetAttr("path"))
-	if !ok {
-		return cty.UnknownVal(ty)
-	}
-	f := d.c.content(repoAnswer, path)
-	if f.err != nil {
-		d.contentError(out, "repo.path", "folder", path, f.err)
-		return cty.UnknownVal(ty)
-	}
-	if len(f.leftOut) > 0 {
-		d.say(out, "repo.path", false, "Some files stay here", "%s: only files, folders and links travel. If the job does not need them, .dstackignore can name them.", listed(f.leftOut))
-	}
-	return cty.ObjectVal(map[string]cty.Value{
-		"path": cty.StringVal(path), "digest": cty.StringVal(f.Digest), "file_count": cty.NumberIntVal(int64(f.Files)), "bytes": cty.NumberIntVal(f.Bytes),
-	})
 }
 
 // copies are the single files of a job.

@@ -40,7 +40,11 @@ func (d *decoder) together(out *Decoded, attrs map[string]cty.Value) {
 	}
 	if v, ok := attrs["repo"]; ok {
 		v, _ = v.Unmark()
-		add("repo", v, d.c.contents.of(RepoContent(partText(v, "path"))))
+		from := RepoContent(partText(v, "path"))
+		if url := partText(v, "url"); url != "" {
+			from = ChangesContent(from.Args[0], url, partText(v, "commit"))
+		}
+		add("repo", v, d.c.contents.of(from))
 	}
 	if v, ok := attrs["files"]; ok {
 		v, _ = v.Unmark()

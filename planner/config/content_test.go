@@ -12,6 +12,7 @@ import (
 	"github.com/dstackai/dstack-planner/content"
 	"github.com/dstackai/dstack-planner/diag"
 	"github.com/dstackai/dstack-planner/planner/config"
+	"github.com/dstackai/dstack-planner/schema"
 )
 
 // codeOf loads a configuration with files beside it and gives what its jobs get, or what is wrong.
@@ -57,9 +58,7 @@ func TestWhatJobsGet(t *testing.T) {
 	s, err := content.Scan(t.Context(), filepath.Join(dir, "src"), 0)
 	require.NoError(t, err)
 	for _, j := range jobs {
-		require.True(t, j.GetAttr("repo").RawEquals(cty.ObjectVal(map[string]cty.Value{
-			"path": cty.StringVal("src"), "digest": cty.StringVal(s.Digest()), "file_count": cty.NumberIntVal(2), "bytes": cty.NumberIntVal(12),
-		})), "%#v", j.GetAttr("repo"))
+		require.True(t, j.GetAttr("repo").RawEquals(schema.Encode(schema.Repo{Path: "src", Digest: s.Digest(), Files: 2, Bytes: 12})), "%#v", j.GetAttr("repo"))
 	}
 	digest := func(i int) string {
 		return jobs[i].GetAttr("files").Index(cty.NumberIntVal(1)).GetAttr("digest").AsString()

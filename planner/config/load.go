@@ -52,6 +52,8 @@ type LoadOptions struct {
 	// UploadLimit is how many bytes a folder or file may have that is sent to jobs; 0 means content.DefaultLimit, a negative
 	// one that there is none.
 	UploadLimit int64
+	// Repos are asked about repositories that jobs clone. Without them, which commit that is stays unknown.
+	Repos Repositories
 	// Now is the clock that a new Moment takes its time from, time.Now unless set.
 	Now func() time.Time
 	// Open leaves a variable that has no value unknown, and asks for none: for what looks at a configuration that nobody
@@ -86,7 +88,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, diag.List) {
 	c := &Config{
 		Dir: o.Dir, profile: o.Profile, texts: map[string][]byte{}, byAddr: map[addr.Block]*Block{},
 		inputs: &inputs{environ: o.Environ, read: map[string]string{}}, files: newFileAnswers(o.FileAnswers),
-		contents: contents{limit: max(0, cmp.Or(o.UploadLimit, content.DefaultLimit))},
+		repos: o.Repos, contents: contents{limit: max(0, cmp.Or(o.UploadLimit, content.DefaultLimit))},
 	}
 	switch {
 	case o.Moment != nil:

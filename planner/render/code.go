@@ -19,6 +19,9 @@ func (v *changeView) code(c *plan.Change, s shown) []field {
 	var job struct {
 		Repo *struct {
 			Path   string `json:"path"`
+			URL    string `json:"url"`
+			Branch string `json:"branch"`
+			Commit string `json:"commit"`
 			Digest string `json:"digest"`
 			Files  int    `json:"file_count"`
 			Bytes  int64  `json:"bytes"`
@@ -34,7 +37,19 @@ func (v *changeView) code(c *plan.Change, s shown) []field {
 		return nil
 	}
 	var lines []string
-	if r := job.Repo; r != nil {
+	if r := job.Repo; r != nil && r.URL != "" {
+		at := "commit " + clean(r.Commit[:min(12, len(r.Commit))])
+		if r.Branch != "" {
+			at += " of branch " + clean(r.Branch)
+		}
+		lines = append(lines, clean(r.URL), at)
+		switch {
+		case r.Digest != "":
+			lines = append(lines, join(", ", "changes in "+clean(r.Path), Count(r.Files, "file"), Bytes(r.Bytes), shortDigest(r.Digest)))
+		case r.Path != "":
+			lines = append(lines, "no changes in "+clean(r.Path))
+		}
+	} else if r != nil {
 		lines = append(lines, join(", ", clean(r.Path), Count(r.Files, "file"), Bytes(r.Bytes), shortDigest(r.Digest)))
 	}
 	var rest int64

@@ -88,7 +88,7 @@ func Spec(op providers.Op[schema.Job], id string, site Site) (api.JobSpec, error
 	if job.Resources != nil {
 		spec.ShmSize = job.Resources.ShmSize.Bytes()
 	}
-	spec.Contents = contents(job)
+	spec.Repo, spec.Contents = repo(job), contents(job)
 	share(&spec, job, on.Value)
 	if spec.Mounts, err = mounts(op, site); err != nil {
 		return none, err
@@ -180,6 +180,11 @@ func mounts(op providers.Op[schema.Job], site Site) ([]api.Mount, error) {
 // keep is the job as its agent keeps it, so that it can be found without its record. Nothing in it may be secret.
 func keep(job schema.Job) (json.RawMessage, error) {
 	job.Env, job.Tokens, job.RegistryAuth = nil, nil, nil
+	if job.Repo != nil {
+		r := *job.Repo
+		r.Token, r.PrivateKey = "", ""
+		job.Repo = &r
+	}
 	data, err := schema.MarshalValue(schema.Encode(job))
 	if err != nil {
 		return nil, providers.Errorf(providers.Invalid, "job %s cannot be written down: %w", job.Name, err)

@@ -15,13 +15,22 @@ import (
 // contents are the code and files of a job in the agent's words.
 func contents(job schema.Job) []api.Content {
 	var out []api.Content
-	if job.Repo != nil {
+	if job.Repo != nil && job.Repo.Digest != "" {
 		out = append(out, api.Content{Digest: job.Repo.Digest})
 	}
 	for _, f := range job.Files {
 		out = append(out, api.Content{Digest: f.Digest, Path: f.Path, File: true})
 	}
 	return out
+}
+
+// repo is the repository of a job in the agent's words. Who asks for more than one branch gets all that came before, too.
+func repo(job schema.Job) *api.Repo {
+	r := job.Repo
+	if r == nil || r.URL == "" {
+		return nil
+	}
+	return &api.Repo{URL: r.URL, Commit: r.Commit, Branch: r.Branch, History: !job.SingleBranch, Username: r.Username, Token: r.Token, PrivateKey: r.PrivateKey, KnownHosts: r.KnownHosts}
 }
 
 // sends is how often what is missing is sent before that is given up: a connection may break, and somebody else may be

@@ -153,13 +153,15 @@ func (b *backend) startAgent(ctx context.Context, id string, blocks int) (*clien
 	return c, info, nil
 }
 
-// environment is what agents and gateways are started with: nothing that the host's environment may hold of secrets.
+// environment is what agents and gateways are started with: nothing that the host's environment may hold of secrets, but how
+// servers are reached from here.
 func environment(environ []string) []string {
 	var out []string
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", dockerHost:
+		case "PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", dockerHost,
+			"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy":
 			out = append(out, v)
 		default:
 			if strings.HasPrefix(name, "LC_") {

@@ -80,7 +80,7 @@ func configure(t runtime.Task, hpc bool) (*container.Config, *container.HostConf
 // WorkingDir is where the job starts in its container, empty for where the image says. own is true if the container needs the job's
 // own folder: for what is in there, or to start there.
 func WorkingDir(spec api.JobSpec) (dir string, own bool) {
-	own = len(spec.Contents) > 0 || spec.WorkingDir != "" && !path.IsAbs(spec.WorkingDir)
+	own = len(spec.Contents) > 0 || spec.Repo != nil || spec.WorkingDir != "" && !path.IsAbs(spec.WorkingDir)
 	if own && !path.IsAbs(spec.WorkingDir) {
 		return path.Join(api.OwnFolder, spec.WorkingDir), true
 	}

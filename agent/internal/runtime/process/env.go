@@ -24,6 +24,19 @@ func BaseEnv(of []string) []string {
 	return base
 }
 
+// NetworkEnv picks from an environment what a program needs to reach servers from where it is: proxies and authorities. It is for
+// the agent's own programs; a job that needs it says so.
+func NetworkEnv(of []string) []string {
+	passed := []string{"SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+	var out []string
+	for _, v := range of {
+		if name, _, _ := strings.Cut(v, "="); slices.Contains(passed, strings.ToUpper(name)) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
 // jobMarker is the variable by which processes of a job are known as such when nothing else ties them to it.
 func jobMarker(dir string) string { return "DSTACK_AGENT_JOB=" + dir }
 

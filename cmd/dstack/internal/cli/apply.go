@@ -200,6 +200,9 @@ func (a *app) applyOnce(cmd *cobra.Command, ap applying, command string, seen fu
 func (a *app) planFor(ctx context.Context, ap applying, command string) (*folder, *statefile.State, *plan.Plan, error) {
 	ctx, cancel := a.interruptible(ctx)
 	defer cancel()
+	if !ap.destroy {
+		ap.inputs.repos = a.repositories(ctx)
+	}
 	f, err := a.open(ctx, ap.inputs)
 	if err != nil {
 		return nil, nil, nil, err

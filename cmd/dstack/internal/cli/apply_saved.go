@@ -128,6 +128,7 @@ func (a *app) openPlan(cmd *cobra.Command, in inputs, p *plan.Plan, moment *conf
 			return nil, fail(exitError, "Plan cannot be read", "The value of var.%s in the plan is damaged: %v.", name, err)
 		}
 	}
+	opts.Repos = a.repositories(cmd.Context())
 	cfg, list := config.Load(cmd.Context(), opts)
 	if list.HasErrors() {
 		if missing := missingSecrets(list, p); missing != nil {

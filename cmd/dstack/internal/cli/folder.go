@@ -37,6 +37,8 @@ type folder struct {
 type inputs struct {
 	list   []config.Assignment
 	moment *config.Moment
+	// repos answers about repositories that jobs clone, for commands that make plans. Others ask no server.
+	repos config.Repositories
 }
 
 func (i *inputs) register(cmd *cobra.Command) {
@@ -69,7 +71,7 @@ func (f varFlag) Set(s string) error {
 // reading says how a configuration is read: by every command alike.
 func (a *app) reading(in inputs) config.LoadOptions {
 	return config.LoadOptions{Home: a.home, Profile: a.getenv("DSTACK_PROFILE"), Vars: in.list, Environ: a.environ, Now: a.now, Version: a.version, Moment: in.moment,
-		UploadLimit: a.uploadLimit}
+		UploadLimit: a.uploadLimit, Repos: in.repos}
 }
 
 // open reads the configuration for a command that needs it whole.

@@ -61,6 +61,7 @@ func importTarget(cmd *cobra.Command, text string) (addr.Resource, error) {
 func (a *app) importOne(cmd *cobra.Command, c changing, i config.Import) error {
 	ctx, cancel := a.interruptible(cmd.Context())
 	defer cancel()
+	c.inputs.repos = a.repositories(ctx)
 	f, err := a.open(ctx, c.inputs)
 	if err != nil {
 		return err

@@ -206,6 +206,9 @@ What can be written in a block: dstack help fleet`,
 			if a.json {
 				a.events = newEvents(a)
 			}
+			if !in.destroy {
+				in.inputs.repos = a.repositories(ctx)
+			}
 			f, err := a.open(ctx, in.inputs)
 			if err != nil {
 				return err
