@@ -16,6 +16,12 @@ build: ## build bin/dstack, bin/dstack-agent and the providers
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
+agents: ## build bin/dstack-agent-linux-*, which dstack sends to hosts over SSH
+	@mkdir -p $(BIN)
+	for arch in amd64 arm64; do \
+	  GOOS=linux GOARCH=$$arch CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/dstack-agent-linux-$$arch ./cmd/dstack-agent || exit 1; \
+	done
+
 demo: build ## plan, apply, use and destroy examples/quickstart in a temporary folder
 	BIN=$(abspath $(BIN)) scripts/demo.sh
 
@@ -73,4 +79,4 @@ tidy: ## check that go.mod is tidy
 
 check: lint tidy test race cross ## what a submission must pass
 
-.PHONY: help build demo test test-real race lint cross generate golden fuzz search chaos bench bench-peers cover tidy check
+.PHONY: help build agents demo test test-real race lint cross generate golden fuzz search chaos bench bench-peers cover tidy check

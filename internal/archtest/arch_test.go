@@ -33,7 +33,7 @@ type law struct {
 }
 
 // implementations are the providers that stand behind the contract.
-var contract = []string{"providers", "providers/wire", "providers/wire/proto", "providers/launch", "providers/provtest", "providers/host", "providers/host/link", "providers/host/link/linktest"}
+var contract = []string{"providers", "providers/wire", "providers/wire/proto", "providers/launch", "providers/provtest", "providers/host", "providers/host/link", "providers/host/link/linktest", "providers/host/install"}
 
 func isImplementation(p string) bool {
 	return strings.HasPrefix(p, "providers/") && !slices.Contains(contract, p)

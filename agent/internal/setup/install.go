@@ -48,17 +48,19 @@ func (p Place) install(ctx context.Context, spec api.HostSpec, r *report) error 
 	if err != nil {
 		return err
 	}
+	taken := false
 	if err := owned(record, spec.Owner); err != nil {
 		if !spec.TakeOver {
 			return err
 		}
 		r.did("took it over from %s", record.Owner.Address)
-		if err := p.giveBack(ctx, *record, true, r); err != nil {
+		// The record stays until it is ours: what is on the machine is always somebody's.
+		if err := p.vacate(ctx, *record, true, r); err != nil {
 			return err
 		}
-		record = nil
+		record, taken = nil, true
 	}
-	if record == nil {
+	if record == nil && !taken {
 		for _, path := range []string{api.HostProgram, api.HostUnit} {
 			if there(p.At(path)) {
 				return api.Errorf(api.KindConflict, "there is a %s that dstack did not put there; move it away", path)

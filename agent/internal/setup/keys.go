@@ -76,6 +76,9 @@ func (p Place) editAs(e KeyEdit, login api.Login) (a KeyAnswer, err error) {
 	cmd.Dir, cmd.Env, cmd.Stdin = "/", []string{}, bytes.NewReader(in)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(login.UID), Gid: uint32(login.GID)}}
 	out, err := cmd.Output()
+	if errors.Is(err, fs.ErrPermission) {
+		return KeyAnswer{Denied: true}, nil // the login may not run the program
+	}
 	if err != nil {
 		return a, fmt.Errorf("write the keys of %s: %w", login.Name, err)
 	}

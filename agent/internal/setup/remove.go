@@ -67,6 +67,23 @@ func (p Place) preview(ctx context.Context, record api.HostRecord, r *report) er
 
 // giveBack undoes what install did, the record last.
 func (p Place) giveBack(ctx context.Context, record api.HostRecord, force bool, r *report) error {
+	if err := p.vacate(ctx, record, force, r); err != nil {
+		return err
+	}
+	did, err := remove(p.At(api.HostProgram))
+	if err != nil {
+		return err
+	}
+	if did {
+		r.did("removed %s", api.HostProgram)
+	}
+	_, err = remove(p.At(api.HostRecordFile))
+	r.did("removed %s", api.HostFolder)
+	return err
+}
+
+// vacate removes all that an owner has on the machine, but for the program and the record.
+func (p Place) vacate(ctx context.Context, record api.HostRecord, force bool, r *report) error {
 	jobs, err := p.jobs(ctx, record)
 	if err != nil {
 		return err
@@ -96,18 +113,12 @@ func (p Place) giveBack(ctx context.Context, record api.HostRecord, force bool, 
 	if err := p.keys(record.Login, record.Owner, nil, r); err != nil {
 		return err
 	}
-	for _, path := range []string{p.envFile(), p.servingFile(), p.At(api.HostProgram)} {
-		did, err := remove(path)
-		if err != nil {
+	for _, path := range []string{p.envFile(), p.servingFile()} {
+		if _, err := remove(path); err != nil {
 			return err
 		}
-		if did && path == p.At(api.HostProgram) {
-			r.did("removed %s", api.HostProgram)
-		}
 	}
-	_, err = remove(p.At(api.HostRecordFile))
-	r.did("removed %s", api.HostFolder)
-	return err
+	return nil
 }
 
 // jobs are the ids of jobs that have not ended; none where no agent answers because none runs.

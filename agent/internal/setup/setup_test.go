@@ -311,7 +311,9 @@ func TestAMachineBelongsToOne(t *testing.T) {
 	require.NotZero(t, w.info().PID, "it was refused before anything was done")
 
 	other.TakeOver = true
-	r, err := setup.Install(t.Context(), w.Place, other)
+	installed := w.Place
+	installed.Program = w.At(api.HostProgram)
+	r, err := setup.Install(t.Context(), installed, other)
 	require.NoError(t, err)
 	require.Equal(t, `took it over from fleet.lab.instance["10.0.0.11"]`, r.Did[0])
 	require.Contains(t, r.Did, "ended train-0-0")

@@ -87,15 +87,7 @@ func (l *Link) Script(ctx context.Context, script string) (*Output, error) {
 	stderr, _ := after(errOut.Bytes(), marker)
 	switch {
 	case !began:
-		said := strings.TrimSpace(string(append(out.Bytes(), errOut.Bytes()...)))
-		if said == "" {
-			said = fmt.Sprintf("nothing, and ended with code %d", code)
-		}
-		return nil, &Failure{
-			Machine: l.m, Step: StepSession,
-			What:   fmt.Sprintf("user %s cannot run commands there; the machine said %s", l.m.User, clip(said)),
-			Advice: "give the user a shell (chsh), and remove a command= or ForceCommand that stands in the way",
-		}
+		return nil, l.noShell(string(append(out.Bytes(), errOut.Bytes()...)), fmt.Sprintf("nothing, and ended with code %d", code))
 	case out.full || errOut.full:
 		return nil, &Failure{Machine: l.m, Step: StepSession, What: fmt.Sprintf("a command wrote more than %d MiB", mostOutput>>20)}
 	}

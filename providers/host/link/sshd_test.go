@@ -10,57 +10,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/dstackai/dstack-planner/providers/host/link"
+	"github.com/dstackai/dstack-planner/providers/host/link/linktest"
 )
 
-// sshd starts a real server on the loopback that lets the user of the test in by the keys of a file.
+// sshd starts a real server that lets the user of the test in by the keys of a file.
 func sshd(t *testing.T, keys string, more string) link.Machine {
 	t.Helper()
-	program := "/usr/sbin/sshd"
-	if _, err := os.Stat(program); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("there is no sshd; install openssh-server")
-		}
-		t.Skip("there is no sshd; install openssh-server to run this")
-	}
-	dir := t.TempDir()
-	if os.Geteuid() == 0 {
-		require.NoError(t, os.MkdirAll("/run/sshd", 0o755))
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
-	require.NoError(t, listener.Close())
-	writeKey(t, filepath.Join(dir, "host"), newEd25519(t), "")
-	config := fmt.Sprintf("ListenAddress 127.0.0.1:%d\nHostKey %s/host\nAuthorizedKeysFile %s\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n%s", port, dir, keys, more)
-	file := filepath.Join(dir, "sshd_config")
-	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
-	var log bytes.Buffer
-	cmd := exec.Command(program, "-D", "-e", "-f", file)
-	cmd.Stderr = &log
-	cmd.WaitDelay = time.Second // its children, one for each connection, hold the log open
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
+	port := linktest.SSHD(t, keys, more)
 	me, err := user.Current()
 	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, 30*time.Second, 20*time.Millisecond)
 	return link.Machine{Host: "127.0.0.1", Port: port, User: me.Username}
 }
 
