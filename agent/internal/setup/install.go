@@ -71,13 +71,11 @@ func (p Place) install(ctx context.Context, spec api.HostSpec, r *report) error 
 	if record != nil {
 		want.Owner.Since, want.Owner.By = record.Owner.Since, record.Owner.By
 	}
-	if record == nil || *record != want {
-		if err := p.record(want); err != nil {
-			return err
-		}
-		if record == nil {
-			r.did("wrote down that it is %s", spec.Owner.Address)
-		}
+	if err := p.record(want); err != nil {
+		return err
+	}
+	if record == nil {
+		r.did("wrote down that it is %s", spec.Owner.Address)
 	}
 	if err := p.putProgram(r); err != nil {
 		return err

@@ -140,7 +140,8 @@ func there(path string) bool {
 func write(path string, text []byte, mode os.FileMode) (did bool, err error) {
 	if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, text) {
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm() == mode {
-			return false, nil
+			_, err := remove(path + fileNew) // of one who was cut off
+			return false, err
 		}
 	}
 	return true, replace(path, text, mode, nil)

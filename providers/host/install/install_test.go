@@ -115,8 +115,10 @@ func (w *world) open() *link.Link {
 }
 
 func (w *world) install() (*install.Done, error) {
-	w.t.Helper()
-	l := w.open()
+	l, err := w.links.Open(context.Background(), w.machine)
+	if err != nil {
+		return nil, err
+	}
 	defer l.Close()
 	return w.installer.Install(context.Background(), l, w.want)
 }
@@ -129,8 +131,10 @@ func (w *world) installed() *install.Done {
 }
 
 func (w *world) remove(o install.RemoveOptions) (*install.Done, error) {
-	w.t.Helper()
-	l := w.open()
+	l, err := w.links.Open(context.Background(), w.machine)
+	if err != nil {
+		return nil, err
+	}
 	defer l.Close()
 	return w.installer.Remove(context.Background(), l, w.want.Owner, o)
 }
