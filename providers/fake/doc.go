@@ -49,6 +49,7 @@
 //	  {"fault": "throttled", "op": "read", "above": 4, "retry_after": "2s"},
 //	  {"fault": "crash", "when": "checkpoint", "address": "fleet.train.instance[1]", "nth": 1, "times": 1},
 //	  {"fault": "slow", "delay": "2s", "phases": ["waiting for capacity", "waiting for SSH"]},
+//	  {"fault": "slow", "address": "volume.data", "until": "/tmp/go"},
 //	  {"fault": "lost", "probability": 0.1},
 //	  {"fault": "unreachable", "address": "fleet.lab.*"}
 //	]

@@ -66,6 +66,7 @@ type Rule struct {
 	When    Stage          `json:"when,omitempty"`       // where in the call; each fault has a stage of its own for when it is not said
 	Delay   Duration       `json:"delay,omitzero"`       // of slow and hang
 	Phases  []string       `json:"phases,omitempty"`     // reported by slow, evenly over Delay
+	Until   string         `json:"until,omitempty"`      // of slow: a file; after Delay, nothing happens until it is there
 	Message string         `json:"message,omitempty"`    // of the error
 	Code    string         `json:"code,omitempty"`       // of the error: the cloud's own word
 	Retry   Duration       `json:"retry_after,omitzero"` // of throttled: how long the cloud does not want to be asked
@@ -78,7 +79,7 @@ type Fault string
 
 // Faults.
 const (
-	Slow        Fault = "slow"        // it takes Delay longer, and reports Phases
+	Slow        Fault = "slow"        // it reports Phases, and takes Delay longer, and until the file Until is there
 	Hang        Fault = "hang"        // nothing happens until the call is cancelled, and for Delay after that
 	Partial     Fault = "partial"     // the object is made, not whole, and returned with an error
 	Lost        Fault = "lost"        // all is done, and the answer is lost
@@ -161,8 +162,8 @@ func (r *Rule) check() error {
 		return fmt.Errorf("there is no stage %q; when is before, made, checkpoint or finished", r.When)
 	case isError && kind.NothingMade() && r.When != Before:
 		return fmt.Errorf("%s says that nothing was made, so it can only happen before", r.Fault)
-	case r.Fault == Slow && r.Delay == 0:
-		return fmt.Errorf("slow needs a delay")
+	case r.Fault == Slow && r.Delay == 0 && r.Until == "":
+		return fmt.Errorf("slow needs a delay, or a file that it waits for")
 	case r.Fault == Partial && r.Op != "create":
 		return fmt.Errorf("partial is a fault of create alone")
 	case r.Probability < 0 || r.Probability > 1:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -109,7 +110,7 @@ func TestScriptsThatAreWrong(t *testing.T) {
 		`[{"fault":"lost","op":"crate"}]`:                   `rule 0: there is no op "crate"; there are plan, create`,
 		`[{"fault":"lost"},{"fault":"lost","when":"then"}]`: `rule 1: there is no stage "then"`,
 		`[{"fault":"no_capacity","when":"made"}]`:           `says that nothing was made, so it can only happen before`,
-		`[{"fault":"slow"}]`:                                `slow needs a delay`,
+		`[{"fault":"slow"}]`:                                `slow needs a delay, or a file`,
 		`[{"fault":"partial","op":"update"}]`:               `partial is a fault of create alone`,
 		`[{"fault":"lost","probability":2}]`:                `a probability is between 0 and 1, not 2`,
 		`[{"fault":"lost","nth":-1}]`:                       `nth, times and above are not negative`,
@@ -159,6 +160,24 @@ func TestOneKeyForTwoRequests(t *testing.T) {
 	_, err = b.Volumes().Create(t.Context(), other, quiet)
 	require.Equal(t, providers.Conflict, providers.KindOf(err))
 	require.ErrorContains(t, err, "IdempotentParameterMismatch")
+}
+
+func TestSlowWaitsForAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "go")
+	rule, err := json.Marshal([]fake.Rule{{Fault: fake.Slow, Until: file}})
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := open(t, fake.Settings{Faults: script(t, string(rule))})
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.Volumes().Create(t.Context(), volumeOp(1), quiet)
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		require.Empty(t, done)
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		require.NoError(t, <-done)
+	})
 }
 
 func TestSlowReportsPhases(t *testing.T) {

@@ -93,15 +93,32 @@ func (t trouble) happen(ctx context.Context, r *Rule, report phaseReport) error 
 }
 
 func slow(ctx context.Context, r *Rule, report phaseReport) error {
-	if len(r.Phases) == 0 || report == nil {
-		return sleep(ctx, time.Duration(r.Delay))
+	phases := r.Phases
+	if len(phases) == 0 || report == nil {
+		phases, report = []string{""}, func(string, int64, int64) error { return nil }
 	}
-	n := len(r.Phases)
-	for i, phase := range r.Phases {
+	n := len(phases)
+	for i, phase := range phases {
 		if err := report(phase, int64(i), int64(n)); err != nil {
 			return err
 		}
 		if err := sleep(ctx, time.Duration(r.Delay)/time.Duration(n)); err != nil {
+			return err
+		}
+	}
+	return appears(ctx, r.Until)
+}
+
+// lookEvery is how often a file is looked for.
+const lookEvery = 5 * time.Millisecond
+
+// appears returns when a file is there; at once where none is named.
+func appears(ctx context.Context, path string) error {
+	for path != "" {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		if err := sleep(ctx, lookEvery); err != nil {
 			return err
 		}
 	}
