@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,6 @@ const (
 	Failed      EventType = "failed"      // Message says why
 	Retry       EventType = "retry"       // it failed and is tried again after Wait; Message says why
 	Candidate   EventType = "candidate"   // another offer is taken; Message says which and why
-	Waiting     EventType = "waiting"     // For names what it waits for
 	Skipped     EventType = "skipped"     // never started; Message says because of what
 	Interrupted EventType = "interrupted" // nothing new is started; Message names what is in flight
 )
@@ -39,7 +39,6 @@ type Event struct {
 	Elapsed time.Duration
 	Wait    time.Duration // until the next try
 	Message string
-	For     []string // addresses that a waiting step waits for
 }
 
 // Line writes an event for a pipe: "14:02:11  fleet.train.instance[1]  create  waiting for SSH (3/5)".
@@ -63,8 +62,6 @@ func (e Event) Line() string {
 		text = "next offer: " + e.Message
 	case Interrupted:
 		text = "interrupted: " + e.Message
-	case Waiting:
-		text = "waiting for " + addresses(slices.Clone(e.For))
 	case Skipped:
 		text = "not started: " + e.Message
 	default:
@@ -96,7 +93,11 @@ func (e Event) again() string {
 	return "tried again in " + Duration(e.Wait)
 }
 
-func (e Event) key() string { return e.Address + "\x00" + e.Deposed + "\x00" + e.Action }
+func (e Event) key() string { return stepKey(e.Address, e.Deposed, e.Action) }
+
+func stepKey(address, deposed, action string) string {
+	return address + "\x00" + deposed + "\x00" + action
+}
 
 // Live is an apply as a terminal shows it: one block that is drawn again after each event.
 type Live struct {
@@ -110,8 +111,12 @@ type Live struct {
 	notice                string  // that it was interrupted
 	finished              []Event // the last ones
 	running               []Event // in the order of their start, each with its newest progress
-	waiting               []Event
 	latest                map[string]EventType
+
+	steps  []plan.Step
+	stepAt map[string]int // by key
+	users  [][]int        // of each step: those that need it
+	passed []bool         // steps that are not shown as waiting; what needs them waits for what they need
 }
 
 // keptFinished is how many finished steps the block remembers.
@@ -131,10 +136,21 @@ func NewLive(p *plan.Plan, title string, parallelism int, began time.Time) *Live
 		}
 	}
 	l.total = len(l.left)
+	l.steps, l.stepAt = p.Steps, make(map[string]int, len(p.Steps))
+	l.users, l.passed = make([][]int, len(p.Steps)), make([]bool, len(p.Steps))
+	for i, s := range p.Steps {
+		l.passed[i] = s.Op == plan.OpJoin || !declared[s.Address]
+		if s.Op != plan.OpJoin {
+			l.stepAt[stepKey(s.Address, s.Deposed, string(s.Op))] = i
+		}
+		for _, need := range s.Needs {
+			l.users[need] = append(l.users[need], i)
+		}
+	}
 	return l
 }
 
-// Add takes an event in. What was never said to wait is not looked for there: thousands may wait.
+// Add takes an event in.
 func (l *Live) Add(e Event) {
 	key := e.key()
 	last := l.latest[key]
@@ -153,18 +169,8 @@ func (l *Live) Add(e Event) {
 		} else {
 			l.running = append(l.running, e)
 		}
-		if last == Waiting {
-			l.drop(&l.waiting, at(l.waiting))
-		}
-	case Waiting:
-		if last == "" {
-			l.waiting = append(l.waiting, e)
-		}
 	case Done, Failed, Skipped:
 		l.drop(&l.running, at(l.running))
-		if last == Waiting {
-			l.drop(&l.waiting, at(l.waiting))
-		}
 		if last == Done || last == Failed || last == Skipped {
 			return // told twice
 		}
@@ -208,7 +214,6 @@ func (l *Live) Block(o Options, height int) []string {
 	room := height - 2
 	running := newest(l.running, room)
 	finished := newest(l.finished, room-len(running))
-	waiting := l.waiting[:min(len(l.waiting), room-len(running)-len(finished))]
 	head := "Applying " + clean(l.title) + ": " + Count(l.total, "change")
 	if l.parallelism > 0 {
 		head += fmt.Sprintf(", %d at a time", l.parallelism)
@@ -221,10 +226,67 @@ func (l *Live) Block(o Options, height int) []string {
 	for _, e := range running {
 		lines = append(lines, runningLine(e, o))
 	}
-	for _, e := range waiting {
-		lines = append(lines, clip("  "+o.paint("waiting", dim)+"   "+clean(e.Address)+"  for "+addresses(slices.Clone(e.For)), o.width()))
+	for _, w := range l.waiting(room - len(running) - len(finished)) {
+		lines = append(lines, clip("  "+o.paint("waiting", dim)+"   "+clean(w.address)+"  for "+addresses(w.need), o.width()))
 	}
 	return append(lines, clip(l.counts(), o.width()))
+}
+
+// wait is a step that is held up.
+type wait struct {
+	address string
+	need    []string // what runs and has to be done before
+}
+
+// waiting are at most that many of the steps that come next: those that wait for what runs, in the order of the plan.
+func (l *Live) waiting(most int) []wait {
+	if most <= 0 {
+		return nil
+	}
+	found := map[int]map[string]bool{} // by step: addresses that it waits for
+	for _, e := range l.running {
+		first, known := l.stepAt[e.key()]
+		if !known {
+			continue
+		}
+		seen := map[int]bool{first: true}
+		for queue := []int{first}; len(queue) > 0; {
+			at := queue[0]
+			queue = queue[1:]
+			direct := 0
+			for _, user := range l.users[at] {
+				if direct > 2*most {
+					break // thousands may wait for one; those that come first are enough, each may be two steps
+				}
+				s := l.steps[user]
+				switch {
+				case seen[user]:
+				case l.passed[user]:
+					seen[user] = true
+					queue = append(queue, user)
+				case l.latest[stepKey(s.Address, s.Deposed, string(s.Op))] == "":
+					seen[user] = true
+					direct++
+					if found[user] == nil {
+						found[user] = map[string]bool{}
+					}
+					found[user][e.Address] = true
+				}
+			}
+		}
+	}
+	var out []wait
+	told := map[string]bool{} // a replace is two steps of one address
+	for _, i := range slices.Sorted(maps.Keys(found)) {
+		s := l.steps[i]
+		delete(found[i], s.Address) // of its own old object
+		if len(out) == most || len(found[i]) == 0 || told[s.Address] {
+			continue
+		}
+		told[s.Address] = true
+		out = append(out, wait{s.Address, slices.Sorted(maps.Keys(found[i]))})
+	}
+	return out
 }
 
 // Rows is how many rows of a terminal of that width lines take that may have been drawn for a wider one.

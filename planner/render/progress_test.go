@@ -18,8 +18,6 @@ func story() []Event {
 	at := func(s int) time.Time { return rendertest.Noon().Add(time.Duration(s) * time.Second) }
 	return []Event{
 		{Time: at(0), Type: Started, Address: "volume.scratch", Action: "delete"},
-		{Time: at(0), Type: Waiting, Address: "task.finetune.job[0]", Action: "create", For: []string{"fleet.train.instance[0]", "fleet.train.instance[1]"}},
-		{Time: at(0), Type: Waiting, Address: "task.finetune.job[1]", Action: "create", For: []string{"fleet.train.instance[1]"}},
 		{Time: at(2), Type: Done, Address: "volume.scratch", Action: "delete", Elapsed: 2 * time.Second},
 		{Time: at(14), Type: Started, Address: "fleet.train.instance[0]", Action: "create"},
 		{Time: at(14), Type: Started, Address: "fleet.train.instance[1]", Action: "create"},
@@ -62,16 +60,14 @@ func TestLiveBlock(t *testing.T) {
 }
 
 func TestLiveBlockFitsAnyTerminal(t *testing.T) {
-	p := &plan.Plan{}
+	p := &plan.Plan{Steps: []plan.Step{{Address: "volume.a", Op: plan.OpCreate}}}
 	for i := range 10_000 {
 		a := fmt.Sprintf("fleet.a.instance[%d]", i)
 		p.Changes = append(p.Changes, &plan.Change{Address: a, Kind: "instance"})
-		p.Steps = append(p.Steps, plan.Step{Address: a, Op: plan.OpCreate}, plan.Step{Op: plan.OpJoin, Address: "fleet.a"})
+		p.Steps = append(p.Steps, plan.Step{Address: a, Op: plan.OpCreate, Needs: []int{0}}, plan.Step{Op: plan.OpJoin, Address: "fleet.a"})
 	}
 	l := NewLive(p, strings.Repeat("a long name 日本 ", 10), 10, rendertest.Noon())
-	for i := range 10_000 {
-		l.Add(Event{Time: rendertest.Noon(), Type: Waiting, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create", For: []string{"volume.a"}})
-	}
+	l.Add(Event{Time: rendertest.Noon(), Type: Started, Address: "volume.a", Action: "create"})
 	for i := range 9_000 {
 		e := Event{Time: rendertest.Noon(), Type: Started, Address: fmt.Sprintf("fleet.a.instance[%d]", i), Action: "create"}
 		l.Add(e)
@@ -91,6 +87,54 @@ func TestLiveBlockFitsAnyTerminal(t *testing.T) {
 			require.Equal(t, "[8995/10000] 5 running, 1000 waiting", lines[len(lines)-1])
 		}
 	}
+}
+
+func TestLiveSaysWhatWaitsForWhat(t *testing.T) {
+	change := func(address, kind string) *plan.Change { return &plan.Change{Address: address, Kind: kind} }
+	p := &plan.Plan{Changes: []*plan.Change{
+		change("fleet.a.instance[0]", "instance"), change("fleet.a.instance[1]", "instance"), change(`fleet.a.instance[0].support["attachment/x"]`, "support"),
+		change("task.a.job[0]", "job"), change("task.a.job[1]", "job"), change("volume.x", "volume"),
+	}, Steps: []plan.Step{
+		{Address: "volume.x", Op: plan.OpDelete},
+		{Address: "volume.x", Op: plan.OpCreate, Needs: []int{0}},
+		{Address: "fleet.a.instance[0]", Op: plan.OpCreate},
+		{Address: "fleet.a.instance[1]", Op: plan.OpCreate},
+		{Address: `fleet.a.instance[0].support["attachment/x"]`, Op: plan.OpCreate, Needs: []int{1, 2}},
+		{Address: "fleet.a", Op: plan.OpJoin, Needs: []int{2, 3}},
+		{Address: "task.a.job[0]", Op: plan.OpCreate, Needs: []int{4, 5}},
+		{Address: "task.a.job[1]", Op: plan.OpCreate, Needs: []int{5, 6}},
+	}}
+	l := NewLive(p, "it", 0, rendertest.Noon())
+	waits := func() (out []string) {
+		for _, line := range l.Block(Options{Now: rendertest.Noon()}, 24) {
+			if text, waits := strings.CutPrefix(line, "  waiting   "); waits {
+				out = append(out, text)
+			}
+		}
+		return out
+	}
+	step := func(address, action string, types ...EventType) {
+		for _, typ := range types {
+			l.Add(Event{Time: rendertest.Noon(), Type: typ, Address: address, Action: action})
+		}
+	}
+	require.Empty(t, waits(), "nothing runs yet")
+	step("volume.x", "delete", Started)
+	require.Empty(t, waits(), "the new one of a replace does not wait for another")
+	step("volume.x", "delete", Done)
+	step("volume.x", "create", Started)
+	require.Equal(t, []string{"task.a.job[0]  for volume.x"}, waits(), "through the support object between them")
+	step("fleet.a.instance[0]", "create", Started)
+	step("fleet.a.instance[1]", "create", Started)
+	require.Equal(t, []string{"task.a.job[0]  for fleet.a.instance[0] and [1], volume.x", "task.a.job[1]  for fleet.a.instance[0] and [1]"}, waits(), "through the join")
+	step("fleet.a.instance[0]", "create", Done)
+	step("fleet.a.instance[1]", "create", Done)
+	step("volume.x", "create", Done)
+	step("task.a.job[0]", "create", Started)
+	require.Equal(t, []string{"task.a.job[1]  for task.a.job[0]"}, waits())
+	step("task.a.job[0]", "create", Failed)
+	step("task.a.job[1]", "create", Skipped)
+	require.Empty(t, waits())
 }
 
 func TestLiveCountsAReplaceOnce(t *testing.T) {

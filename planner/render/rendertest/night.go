@@ -84,9 +84,10 @@ func Night() *plan.Plan {
 	step(plan.OpDelete, "fleet.train.instance[0]", 2, 3)
 	step(plan.OpDelete, "fleet.train.instance[1]", 2, 4)
 	step(plan.OpDelete, "volume.scratch")
-	for i, a := range []string{"fleet.train.instance[0]", "fleet.train.instance[1]", "task.finetune.job[0]", "task.finetune.job[1]"} {
-		step(plan.OpCreate, a, 5+i%2)
-	}
+	step(plan.OpCreate, "fleet.train.instance[0]", 5)
+	step(plan.OpCreate, "fleet.train.instance[1]", 6)
+	step(plan.OpCreate, "task.finetune.job[0]", 8, 9)
+	step(plan.OpCreate, "task.finetune.job[1]", 8, 9)
 	step(plan.OpCreate, "fleet.eval.instance[0]")
 	step(plan.OpCreate, "task.eval.job[0]", 12)
 	return p

@@ -151,8 +151,8 @@ func (g *progress) draw() {
 
 func (g *progress) erase() {
 	if len(g.drawn) > 0 {
-		// Where the terminal was made narrower, it has broken the lines.
-		fmt.Fprintf(g.app.out, "\x1b[%dA\x1b[J", render.Rows(g.drawn, g.app.screen.width()))
+		// Where the terminal was made narrower, it has broken the lines. It may have shown a ^C, so that the cursor is elsewhere.
+		fmt.Fprintf(g.app.out, "\r\x1b[%dA\x1b[J", render.Rows(g.drawn, g.app.screen.width()))
 		g.drawn = nil
 	}
 }
