@@ -28,6 +28,9 @@ func Start(ctx context.Context, c *client.Client, spec api.JobSpec, wait time.Du
 	if spec.Port > 0 {
 		phase = fmt.Sprintf("waiting for port %d", spec.Port)
 	}
+	if spec.Repo != nil {
+		phase = "cloning " + spec.Repo.URL + ", then " + phase
+	}
 	if err := report(phase, job); err != nil {
 		return job, err
 	}

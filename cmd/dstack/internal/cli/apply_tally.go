@@ -99,6 +99,9 @@ func endedJobs(p *plan.Plan, st *statefile.State) []plan.Note {
 			if v.ExitCode != nil {
 				text += fmt.Sprintf(" (exit code %d)", *v.ExitCode)
 			}
+			if v.Started == "" && v.Message != "" {
+				text += ": " + v.Message // it has no log that would say so
+			}
 		}
 		out = append(out, plan.Note{Address: c.Address, Text: text})
 	}
