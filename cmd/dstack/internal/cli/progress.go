@@ -100,10 +100,14 @@ func (g *progress) emit(e apply.Event, shown render.Event) {
 	case apply.EventRetry, apply.EventSkipped, apply.EventInterrupted:
 		level = levelWarn
 	}
+	elapsed := e.Elapsed.Seconds()
+	if e.Type == apply.EventStart {
+		elapsed = 0 // it is the time between two lines of our own
+	}
 	// The line without its time is the sentence.
 	_, message, _ := strings.Cut(shown.Line(), "  ")
 	g.app.events.emit(event{Time: e.Time, Level: level, Type: eventType("apply_" + e.Type), Address: e.Address, Message: message, Op: e.Op,
-		Phase: e.Phase, Done: e.Done, Total: e.Total, Elapsed: e.Elapsed.Seconds(), Error: e.Error})
+		Phase: e.Phase, Done: e.Done, Total: e.Total, Elapsed: elapsed, Error: e.Error})
 }
 
 // interrupted says what is in flight.
