@@ -9,18 +9,21 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// runParrot serves an API that is compatible with OpenAI's on a port of 127.0.0.1. Its model says what it is told. Examples use
+// runParrot serves an API that is compatible with OpenAI's on a port, of 127.0.0.1 unless told otherwise. Its model says what it is told. Examples use
 // it where there is no GPU for a real one.
 func runParrot(ctx context.Context, s streams, args []string) error {
 	var port int
+	var host string
 	var name string
 	if err := flags(s, "parrot", args, func(f *flag.FlagSet) {
-		f.IntVar(&port, "port", 0, "port on 127.0.0.1")
+		f.IntVar(&port, "port", 0, "port on the host's address")
+		f.StringVar(&host, "host", "127.0.0.1", "address to listen on; 0.0.0.0 in a container that has a network of its own")
 		f.StringVar(&name, "model", "parrot", "the model's name")
 	}); err != nil {
 		return err
@@ -30,7 +33,7 @@ func runParrot(ctx context.Context, s streams, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
 		return err
 	}

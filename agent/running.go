@@ -81,7 +81,7 @@ func (j *job) view() (v api.Job, ended bool, changed <-chan struct{}) {
 	if j.key != nil {
 		v.HostKey = shell.Text(j.key.PublicKey())
 	}
-	v.WorkingDir = workingDir(runtime.Task{Dir: j.dir, Spec: j.rec.Spec})
+	v.WorkingDir = cmp.Or(workingDir(runtime.Task{Dir: j.dir, Spec: j.rec.Spec}), j.st.ImageDir)
 	if alone && v.Status == api.StatusRunning {
 		v.AloneSince = latest(since, j.st.StartedAt).UTC()
 	}

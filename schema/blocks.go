@@ -272,7 +272,7 @@ type Task struct {
 // DevEnvironment is the block `dev_environment`.
 type DevEnvironment struct {
 	Run                `name:",inline"`
-	IDE                string              `name:"ide,required" rule:"vscode" doc:"The editor that opens it."`
+	IDE                string              `name:"ide,required" rule:"vscode or cursor" doc:"The editor that opens it."`
 	Version            string              `name:"version,job" doc:"Version of the editor."`
 	Init               []string            `name:"init,job" doc:"Commands that prepare it."`
 	Ports              []value.PortMapping `name:"ports,job" doc:"Ports that attach forwards."`

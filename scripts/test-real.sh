@@ -12,4 +12,4 @@ if [ -n "${missing:-}" ]; then
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
-CI=true go test -count=1 ./agent -run 'TestDocker' "$@"
+CI=true go test -count=1 ./agent ./cmd/dstack -run "TestDocker" "$@"

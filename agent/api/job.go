@@ -213,7 +213,7 @@ type Job struct {
 	Port int `json:"port,omitempty"`
 	// HostKey is the public key of the job's SSH server, as known_hosts has it.
 	HostKey string `json:"host_key,omitempty"`
-	// WorkingDir is where the job starts, as a path of the job.
+	// WorkingDir is where the job starts, as a path of the job. It is empty until the image is there that says so.
 	WorkingDir string `json:"working_dir,omitempty"`
 	// AloneSince is since when nobody is connected to a job that runs; zero while somebody is.
 	AloneSince time.Time `json:"alone_since,omitzero"`

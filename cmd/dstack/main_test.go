@@ -157,7 +157,7 @@ func spawn(ts *testscript.TestScript, neg bool, args []string) {
 	path := filepath.Join(bin, args[1])
 	cmd := exec.Command(path, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"HOME", "DSTACK_HOME", "PATH", "DSTACK_FAKE_WORLD", "DSTACK_FAKE_FAULTS"} {
+	for _, name := range []string{"HOME", "DSTACK_HOME", "PATH", "DOCKER_HOST", "DSTACK_FAKE_WORLD", "DSTACK_FAKE_FAULTS"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	out, err := os.Create(ts.MkAbs(args[0] + ".out"))

@@ -40,7 +40,7 @@ func Busybox(t testing.TB) Files {
 }
 
 // tools are the names under which busybox stands in its images.
-const tools = "sh echo cat sleep true false ls id env head tail seq test touch grep awk wc stty nc tr cut pwd kill sync printf basename ps df mkdir rm dd yes hostname sed tee vi httpd chmod"
+const tools = "sh echo cat sleep true false ls id env head tail seq test touch grep awk wc stty nc tr cut pwd kill sync printf basename ps df mkdir mv rm dd yes hostname sed tee vi httpd chmod"
 
 // layer makes a tar of the files.
 func layer(t testing.TB, files Files) []byte {

@@ -34,7 +34,7 @@ func (d *decoder) rules(out *Decoded) {
 		r.gateway()
 	case "dev_environment":
 		r.run()
-		r.oneOf("ide", "vscode")
+		r.oneOf("ide", "vscode", "cursor")
 		if !r.unset("entrypoint") {
 			r.fail("entrypoint", "Entrypoint has no place here", "A dev environment starts its editor, so it takes no entrypoint. Commands that prepare it are init = [...].")
 		}

@@ -55,6 +55,8 @@ type Handle struct {
 	// Container is the id of the job's container, Address its address in a network of its own.
 	Container string `json:"container,omitempty"`
 	Address   string `json:"address,omitempty"`
+	// ImageDir is where the job starts in its container if only the image says that.
+	ImageDir string `json:"image_dir,omitempty"`
 }
 
 // Host is what the supervisor does for an attempt.

@@ -34,9 +34,11 @@ type attempt struct {
 	id      string // empty until it is made
 	first   proc.Process
 	address string
-	waiting context.CancelFunc // nil until the container is started
-	waiter  sync.WaitGroup
-	done    chan struct{}
+	// imageDir is where the image lets programs start.
+	imageDir string
+	waiting  context.CancelFunc // nil until the container is started
+	waiter   sync.WaitGroup
+	done     chan struct{}
 }
 
 // make makes the container, without starting it.
@@ -103,7 +105,7 @@ func (a *attempt) start(ctx context.Context, task pid1.Task) error {
 	}
 	a.address = addressOf(state)
 	if err := a.host.Keep(func(h *runtime.Handle) {
-		h.PID, h.Started, h.Address = a.first.PID, a.first.Start, a.address
+		h.PID, h.Started, h.Address, h.ImageDir = a.first.PID, a.first.Start, a.address, a.imageDir
 	}); err != nil {
 		return cannot(err)
 	}

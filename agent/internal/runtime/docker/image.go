@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 type image struct {
 	id   string
 	argv []string // what it runs
+	dir  string   // where, unless the job says
 }
 
 // image finds the image on the machine, or pulls it. One that is named by its digest, or by a tag that says which version it is, is
@@ -78,8 +80,9 @@ func (e *engine) inspect(ctx context.Context, name string) (image, error) {
 	if err != nil {
 		return image{}, err
 	}
-	out := image{id: r.ID}
+	out := image{id: r.ID, dir: "/"}
 	if r.Config != nil {
+		out.dir = cmp.Or(r.Config.WorkingDir, out.dir)
 		out.argv = append(append(out.argv, r.Config.Entrypoint...), r.Config.Cmd...)
 	}
 	return out, nil

@@ -150,6 +150,7 @@ func (r Runtime) Start(ctx context.Context, t runtime.Task, h runtime.Host) (_ r
 	if err != nil {
 		return nil, &runtime.StartError{Reason: api.ReasonCreatingContainer, Message: err.Error()}
 	}
+	a.imageDir = image.dir
 	argv := t.Spec.Argv
 	if len(argv) == 0 {
 		argv = image.argv
