@@ -33,6 +33,8 @@ type Error struct {
 	Dir  string
 	What string
 	Err  error
+
+	remote string // the name of the server, if that is known
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%q: %s", e.Dir, e.What) }
@@ -49,7 +51,7 @@ func (e *Error) Problem() (summary, detail string) {
 	case OtherRemote:
 		summary, help = "Checkout is of another repository", "The job would get one repository with the changes of another. If both are one, tell Git so:\n  git -C "+shellWord(e.Dir)+" remote add NAME URL"
 	case NoBase:
-		summary, help = "Checkout has nothing in common with the repository", "Ask the server what it has, or push:\n  git -C "+shellWord(e.Dir)+" fetch"
+		summary, help = "Checkout has nothing in common with the repository", "Ask the server what it has, or push:\n  git -C "+shellWord(e.Dir)+" fetch "+shellWord(e.remote)
 	case Behind:
 		summary, help = "Checkout is behind", "The job would get files that are not those of the checkout. Bring the checkout up to date, or leave branch and commit out: then the job gets what is checked out.\n  git -C "+shellWord(e.Dir)+" pull"
 	case LargeFiles:
@@ -124,7 +126,7 @@ func sameFolder(a, b string) bool {
 
 // Base is the newest commit that led to what is checked out and was on the server when that was last asked.
 func (c *Checkout) Base(ctx context.Context) (string, error) {
-	none := &Error{Kind: NoBase, Dir: c.shown, What: "nothing that is checked out has been on the server " + c.remote}
+	none := &Error{Kind: NoBase, Dir: c.shown, What: fmt.Sprintf("nothing that is checked out is known to be on the server, which is called %s there", c.remote), remote: c.remote}
 	head, err := c.git(ctx, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
 	if err != nil {
 		return "", none

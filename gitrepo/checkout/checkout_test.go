@@ -185,7 +185,7 @@ func TestWhatIsNoCheckout(t *testing.T) {
 	c, err := checkout.Open(t.Context(), w.dir, "work", "git@example.com:acme/x")
 	require.NoError(t, err)
 	_, err = c.Base(t.Context())
-	need(err, checkout.NoBase, "git -C 'work' fetch")
+	need(err, checkout.NoBase, "git -C 'work' fetch 'other'")
 
 	git(t, w.dir, "checkout", "--quiet", "-b", "side")
 	write(t, w.dir, map[string]string{"side": "1"})

@@ -45,9 +45,12 @@ func (a *app) followRun(ctx context.Context, f *folder, name string) error {
 	return a.waitFor(ctx, f, func(x *run) bool { return x.Address == ru.Address })
 }
 
-// waitForTasks waits until every task has ended.
+// waitForTasks waits until every task of the configuration has ended. How those ended that it has no more does not matter.
 func (a *app) waitForTasks(ctx context.Context, f *folder) error {
-	return a.waitFor(ctx, f, func(r *run) bool { return r.Type == "task" })
+	return a.waitFor(ctx, f, func(r *run) bool {
+		at, err := addr.ParseInstance(r.Address)
+		return r.Type == "task" && (err != nil || f.config.Block(at.Block) != nil)
+	})
 }
 
 // waitFor waits until all such runs have ended, and fails unless all are done.
