@@ -308,7 +308,7 @@ func checkPort(port int) error {
 	}
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d of 127.0.0.1 is taken by another process", port)
+		return fmt.Errorf("port %d of 127.0.0.1 is taken by another process; end that one, or give the job another port", port)
 	}
 	if err != nil {
 		// A port below 1024 may be the job's user's and not ours; the job will see.

@@ -55,19 +55,33 @@ func (e Event) Line() string {
 	case Done:
 		text = "done in " + Duration(e.Elapsed)
 	case Failed:
-		text = "failed: " + e.Message
+		text = "failed: " + flat(e.Message)
 	case Retry:
-		text = e.again() + ": " + e.Message
+		text = e.again() + ": " + flat(e.Message)
 	case Candidate:
-		text = "next offer: " + e.Message
+		text = "next offer: " + flat(e.Message)
 	case Interrupted:
-		text = "interrupted: " + e.Message
+		text = "interrupted: " + flat(e.Message)
 	case Skipped:
-		text = "not started: " + e.Message
+		text = "not started: " + flat(e.Message)
 	default:
 		text = string(e.Type)
 	}
 	return join("  ", e.Time.Format("15:04:05"), e.name(), word(e.Action), clean(strings.TrimSpace(text)))
+}
+
+// flat is a message of several lines in one: the first says what happened, the others what that means.
+func flat(message string) string {
+	var lines []string
+	for line := range strings.Lines(message) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) < 2 {
+		return strings.TrimSpace(message)
+	}
+	return lines[0] + ": " + strings.Join(lines[1:], "; ")
 }
 
 // word is what an action is called everywhere else.
@@ -325,9 +339,9 @@ func (l *Live) counts() string {
 func finishedLine(e Event, o Options) string {
 	switch e.Type {
 	case Failed:
-		return clip("  "+o.paint("failed", red)+"    "+e.name()+"  "+word(e.Action)+": "+clean(e.Message), o.width())
+		return clip("  "+o.paint("failed", red)+"    "+e.name()+"  "+word(e.Action)+": "+clean(flat(e.Message)), o.width())
 	case Skipped:
-		return clip("  skipped   "+e.name()+"  "+clean(e.Message), o.width())
+		return clip("  skipped   "+e.name()+"  "+clean(flat(e.Message)), o.width())
 	}
 	return clip("  "+o.paint("done", green)+"      "+e.name()+" "+past(e.Action)+" ("+Duration(e.Elapsed)+")", o.width())
 }
@@ -336,9 +350,9 @@ func runningLine(e Event, o Options) string {
 	text := "  " + o.paint("running", yellow) + "   " + e.name() + "  " + present(e.Action)
 	switch {
 	case e.Type == Retry:
-		text += ": " + e.again() + ", " + clean(e.Message)
+		text += ": " + e.again() + ", " + clean(flat(e.Message))
 	case e.Type == Candidate:
-		text += ": next offer, " + clean(e.Message)
+		text += ": next offer, " + clean(flat(e.Message))
 	case e.Phase != "":
 		text += ": " + clean(e.Phase)
 	}

@@ -37,6 +37,7 @@ func TestEventsOnAPipe(t *testing.T) {
 		{Type: Progress, Address: "volume.\x1b[2Jx", Phase: "a\nb"},
 		{Type: Retry, Address: "volume.a", Deposed: "1f3c", Action: "delete", Wait: 5 * time.Second, Message: "throttled"},
 		{Type: Candidate, Address: "fleet.a.instance[0]", Action: "create", Message: "aws us-east-1b g5.12xlarge, as us-east-1a has no capacity"},
+		{Type: Failed, Address: "task.a.job[0]", Action: "create", Message: "ports binding failed\nport 8000 is taken by another process\n\n  last line\n"},
 		{Type: Interrupted, Message: "1 step is in flight: fleet.a.instance[0]"},
 	} {
 		e.Time = rendertest.Noon()
