@@ -69,6 +69,8 @@ func noCapacity(zone string) fake.Rule {
 
 func TestCandidates(t *testing.T) {
 	all := func(s ...string) []string { return s }
+	// The other member is under way before this one is refused: a group of which nothing is under way moves.
+	later := fake.Rule{Fault: fake.Slow, Address: machine1, When: fake.Before, Delay: fake.Duration(10 * time.Millisecond)}
 	for name, tc := range map[string]struct {
 		faults  []fake.Rule
 		zones   []string
@@ -95,11 +97,11 @@ func TestCandidates(t *testing.T) {
 			status: map[string]Status{"create " + machine0: Failed, "create " + machine1: Failed},
 		},
 		"room for one only: there it stays, and the other fails": {
-			faults: []fake.Rule{{Fault: fake.Fault(providers.NoCapacity), Address: machine1, Zone: "us-east-1a"}}, zones: all("us-east-1a"), objects: all(inEast, group0),
+			faults: []fake.Rule{later, {Fault: fake.Fault(providers.NoCapacity), Address: machine1, Zone: "us-east-1a"}}, zones: all("us-east-1a"), objects: all(inEast, group0),
 			status: map[string]Status{"create " + machine0: Done, "create " + machine1: Failed},
 		},
 		"it is not known whether one is there: there it stays": {
-			faults:  []fake.Rule{{Fault: fake.Fault(providers.Internal), Address: machine0}, {Fault: fake.Fault(providers.NoCapacity), Address: machine1, Zone: "us-east-1a"}},
+			faults:  []fake.Rule{later, {Fault: fake.Fault(providers.Internal), Address: machine0}, {Fault: fake.Fault(providers.NoCapacity), Address: machine1, Zone: "us-east-1a"}},
 			objects: all(inEast, group0),
 			status:  map[string]Status{"create " + machine0: Failed, "create " + machine1: Failed},
 		},
@@ -142,8 +144,9 @@ func TestCandidates(t *testing.T) {
 
 func TestAGroupWaitsForItsMembersInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// One is refused at once, the other is made after ten seconds.
-		l := newLab(t, fake.Rule{Fault: fake.Fault(providers.NoCapacity), Address: machine0, Times: 1}, fake.Rule{Fault: fake.Slow, Address: machine1, Delay: fake.Duration(10 * time.Second)})
+		// One is refused when the other is under way, which takes ten seconds.
+		l := newLab(t, fake.Rule{Fault: fake.Slow, Address: machine0, When: fake.Before, Delay: fake.Duration(10 * time.Millisecond)},
+			fake.Rule{Fault: fake.Fault(providers.NoCapacity), Address: machine0, Times: 1}, fake.Rule{Fault: fake.Slow, Address: machine1, Delay: fake.Duration(10 * time.Second)})
 		d := l.draft()
 		d.cluster()
 		r, err := l.run(d.p)

@@ -227,7 +227,7 @@ func TestSecretsBecomeVariables(t *testing.T) {
 	require.Empty(t, diags)
 	require.NotContains(t, string(text), "s3cret")
 	for _, want := range []string{
-		"variable \"llama_tokens\" {\n  type        = list(string)\n  description = \"The bearer tokens that it takes. Only their digests are kept.\"\n  sensitive   = true\n}\n",
+		"variable \"llama_tokens\" {\n  type        = list(string)\n  description = \"The bearer tokens that it takes; unless set, the first apply makes one and shows it. Only their digests are kept.\"\n  sensitive   = true\n}\n",
 		"tokens     = var.llama_tokens\n", "    username = \"ana\"\n    password = var.llama_registry_auth_password\n",
 		"variable \"llama_tokens_2\" {\n  type        = map(list(string))\n", "tokens     = var.llama_tokens_2[each.key]\n",
 	} {
