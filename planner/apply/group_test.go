@@ -193,16 +193,21 @@ func TestAnInstanceWhosePolicySaysSoWaitsForCapacity(t *testing.T) {
 }
 
 func TestKeysOfCandidatesDiffer(t *testing.T) {
-	l := newLab(t, noCapacity("us-east-1*"))
-	seen := &needsSeen{}
-	l.watch(seen)
-	d := l.draft()
-	d.cluster()
-	l.apply(d.p)
-	keys := seen.keys[machine0]
-	require.Len(t, keys, 3)
-	require.Len(t, slices.Compact(slices.Sorted(slices.Values(keys))), 3)
-	require.Equal(t, []string{inWest, group0}, seen.of(machine0), "only what the candidate needs is there")
+	synctest.Test(t, func(t *testing.T) {
+		// Both are under way before one is refused, so that each tries every candidate.
+		l := newLab(t, fake.Rule{Fault: fake.Slow, Kind: "instance", When: fake.Before, Delay: fake.Duration(10 * time.Millisecond)}, noCapacity("us-east-1*"))
+		seen := &needsSeen{}
+		l.watch(seen)
+		d := l.draft()
+		d.cluster()
+		l.apply(d.p)
+		for _, m := range []string{machine0, machine1} {
+			keys := seen.keys[m]
+			require.Len(t, keys, 3)
+			require.Len(t, slices.Compact(slices.Sorted(slices.Values(keys))), 3)
+			require.Equal(t, []string{inWest, group0}, seen.of(m), "only what the candidate needs is there")
+		}
+	})
 }
 
 func TestAPlanGoesOnWithTheCandidateThatItHadTaken(t *testing.T) {
